@@ -1,0 +1,40 @@
+/* text.h: strings that grow, numbers to and from text in every locale, and the nearest known name. Used by all. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include "base/memory.h"
+#include <stdbool.h>
+
+/* A growing string. Zero-initialise it; release with text_free. If memory runs out, `failed` is set and further
+ * calls do nothing, so only the end of a chain needs a check. `s` is never NULL after text_end. */
+typedef struct Text {
+    char *s;
+    size_t length, room;
+    bool failed;
+} Text;
+
+void text_print(Text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_append(Text *t, const char *bytes, size_t length);
+void text_put(Text *t, char c);
+void text_number(Text *t, double value); /* as number_print */
+const char *text_end(Text *t);           /* the string, "" when nothing was added or memory ran out */
+void text_free(Text *t);
+
+/* Reads a decimal floating-point number ("-1.5e3", "inf", "nan") at the start of [s, end), correctly rounded and
+ * whatever the locale. Returns the first character after it, or NULL if none starts there. */
+const char *number_read(const char *s, const char *end, double *value);
+
+/* True if all of the text is one number (blanks around it are allowed). */
+bool number_is(const char *s, size_t length, double *value);
+
+/* The shortest decimal text that reads back as the same double, with '.' in every locale. `out` needs 32 bytes. */
+enum { NUMBER_ROOM = 32 };
+char *number_print(char *out, double value);
+char *number_print_float(char *out, float value); /* the shortest that reads back as the same float */
+char *number_print_short(char *out, double value, int digits); /* like %.*g, '.' in every locale */
+
+/* The entry of names[0..count) nearest to `word` by Damerau-Levenshtein distance, or NULL if none is near enough
+ * to be what was meant. */
+const char *name_nearest(const char *word, const char *const *names, size_t count);
+
+#endif

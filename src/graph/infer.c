@@ -1,0 +1,403 @@
+/* infer.c: the shape and type of each operation's result, and what it asks of its inputs. Used by graph.c. */
+#include "graph/rules.h"
+
+#include <string.h>
+
+Shape shape_of(int rank, const int64_t *dim)
+{
+    Shape s = {.rank = rank};
+    for (int a = 0; a < rank; a++)
+        s.dim[a] = dim[a];
+    return s;
+}
+
+bool shape_equal(Shape a, Shape b)
+{
+    return a.rank == b.rank && !memcmp(a.dim, b.dim, (size_t)a.rank * sizeof *a.dim);
+}
+
+int64_t shape_size(Shape s)
+{
+    int64_t size = 1;
+    for (int a = 0; a < s.rank; a++)
+        size *= s.dim[a];
+    return size;
+}
+
+const char *shape_text(Arena *a, Shape s)
+{
+    const char *text = "[";
+    for (int i = 0; i < s.rank; i++)
+        text = arena_print(a, "%s%s%lld", text, i ? ", " : "", (long long)s.dim[i]);
+    return arena_print(a, "%s]", text);
+}
+
+Shape shape_broadcast(Graph *g, const char *what, Shape a, Shape b)
+{
+    Shape s = a.rank >= b.rank ? a : b;
+    for (int i = 1; i <= s.rank; i++) {
+        int64_t da = i <= a.rank ? a.dim[a.rank - i] : 1, db = i <= b.rank ? b.dim[b.rank - i] : 1;
+        if (da != db && da != 1 && db != 1)
+            graph_raise(g, g->origin,
+                        "%s: shapes %s and %s do not fit; counted from the end, axis %d has %lld and %lld",
+                        what, shape_text(&g->arena, a), shape_text(&g->arena, b), i, (long long)da,
+                        (long long)db);
+        s.dim[s.rank - i] = da == 1 ? db : da;
+    }
+    return s;
+}
+
+#define SHAPE(n) shape_text(&g->arena, (n)->shape)
+
+/* The operation's inputs must be real; a scalar stands for a real of shape [] where `scalars` says so. */
+static void infer_real(Graph *g, const Node *n, bool scalars)
+{
+    for (int i = 0; i < n->inputs; i++) {
+        Type type = n->input[i]->type;
+        if (type != TYPE_REAL && !(scalars && type == TYPE_SCALAR))
+            graph_raise(g, g->origin, "%s needs real numbers; this is %s: write cast(..., real)",
+                        ops_table[n->op].name,
+                        type == TYPE_SCALAR ? "one number, not a tensor" : type_name[type]);
+    }
+}
+
+static void infer_index(Graph *g, const Node *n, const Node *index)
+{
+    if (index->type != TYPE_I32)
+        graph_raise(g, g->origin, "%s: positions are i32, not %s: write cast(..., i32)",
+                    ops_table[n->op].name, type_name[index->type]);
+}
+
+static int infer_axis(Graph *g, const Node *n, int64_t axis, Shape s)
+{
+    if (axis < 0 || axis >= s.rank)
+        graph_raise(g, g->origin, "%s: there is no axis %lld in shape %s", ops_table[n->op].name,
+                    (long long)axis, shape_text(&g->arena, s));
+    return (int)axis;
+}
+
+/* A shape given in attributes from `at` on. */
+static Shape infer_given(Graph *g, const Node *n, int at)
+{
+    int rank = n->attributes - at;
+    if (rank > RANK_MAX)
+        graph_raise(g, g->origin, "%s: a tensor has at most %d axes", ops_table[n->op].name, RANK_MAX);
+    Shape s = shape_of(rank, n->attribute + at);
+    int64_t size = 1;
+    for (int a = 0; a < rank; a++)
+        if (s.dim[a] < 0 || __builtin_mul_overflow(size, s.dim[a], &size) || size > INT64_MAX / 8)
+            graph_raise(g, g->origin, "%s: %s is no shape", ops_table[n->op].name, shape_text(&g->arena, s));
+    return s;
+}
+
+static void infer_element(Graph *g, Node *n)
+{
+    infer_real(g, n, true);
+    n->type = TYPE_SCALAR;
+    for (int i = 0; i < n->inputs; i++) {
+        if (n->input[i]->type == TYPE_SCALAR) continue;
+        n->shape = n->type == TYPE_SCALAR
+                       ? n->input[i]->shape
+                       : shape_broadcast(g, ops_table[n->op].name, n->shape, n->input[i]->shape);
+        n->type = TYPE_REAL;
+    }
+}
+
+static void infer_nothing(Graph *g, Node *n)
+{
+    graph_raise(g, g->origin, "%s cannot be made by name", ops_table[n->op].name);
+}
+
+static void infer_iota(Graph *g, Node *n)
+{
+    n->type = TYPE_REAL;
+    n->shape = infer_given(g, n, 1);
+    infer_axis(g, n, n->attribute[0], n->shape);
+}
+
+static void infer_random(Graph *g, Node *n)
+{
+    if (n->input[0]->type != TYPE_SCALAR)
+        graph_raise(g, g->origin, "%s: the seed is one number", ops_table[n->op].name);
+    n->type = TYPE_REAL;
+    n->shape = infer_given(g, n, 1);
+}
+
+static void infer_cast(Graph *g, Node *n)
+{
+    if (n->attribute[0] < TYPE_REAL || n->attribute[0] > TYPE_U8)
+        graph_raise(g, g->origin, "cast: the types are real, i32 and u8");
+    n->type = (Type)n->attribute[0];
+    n->shape = n->input[0]->shape;
+}
+
+static void infer_reduce(Graph *g, Node *n)
+{
+    infer_real(g, n, false);
+    n->type = TYPE_REAL;
+    n->shape = n->input[0]->shape;
+    for (int a = 0; a < n->shape.rank; a++) {
+        if (!n->attribute[a]) continue;
+        if (n->op == OP_amax && !n->shape.dim[a])
+            graph_raise(g, g->origin, "amax: axis %d of shape %s is empty and has no largest", a,
+                        SHAPE(n->input[0]));
+        n->shape.dim[a] = 1;
+    }
+}
+
+static void infer_argmax(Graph *g, Node *n)
+{
+    infer_real(g, n, false);
+    n->type = TYPE_I32;
+    n->shape = n->input[0]->shape;
+    int axis = infer_axis(g, n, n->attribute[0], n->shape);
+    if (!n->shape.dim[axis])
+        graph_raise(g, g->origin, "argmax: axis %d of shape %s is empty", axis, SHAPE(n->input[0]));
+    n->shape.dim[axis] = 1;
+}
+
+static void infer_expand(Graph *g, Node *n)
+{
+    const Node *x = n->input[0];
+    n->type = x->type == TYPE_SCALAR ? TYPE_REAL : x->type;
+    n->shape = infer_given(g, n, 0);
+    int more = n->shape.rank - x->shape.rank;
+    for (int a = 0; a < x->shape.rank; a++)
+        if (more < 0 || (x->shape.dim[a] != 1 && x->shape.dim[a] != n->shape.dim[a + more]))
+            graph_raise(g, g->origin, "expand: %s does not repeat to %s; only axes of size 1 repeat",
+                        SHAPE(x), SHAPE(n));
+}
+
+static void infer_reshape(Graph *g, Node *n)
+{
+    const Node *x = n->input[0];
+    n->type = x->type == TYPE_SCALAR ? TYPE_REAL : x->type;
+    n->shape = infer_given(g, n, 0);
+    if (shape_size(n->shape) != shape_size(x->shape))
+        graph_raise(g, g->origin, "reshape: %s has %lld elements, %s has %lld", SHAPE(x),
+                    (long long)shape_size(x->shape), SHAPE(n), (long long)shape_size(n->shape));
+}
+
+static void infer_transpose(Graph *g, Node *n)
+{
+    const Node *x = n->input[0];
+    unsigned seen = 0;
+    n->type = x->type;
+    n->shape = x->shape;
+    if (n->attributes != x->shape.rank)
+        graph_raise(g, g->origin, "transpose: %d axes are named, shape %s has %d", n->attributes, SHAPE(x),
+                    x->shape.rank);
+    for (int a = 0; a < n->attributes; a++) {
+        int axis = infer_axis(g, n, n->attribute[a], x->shape);
+        if (seen >> axis & 1) graph_raise(g, g->origin, "transpose: axis %d is named twice", axis);
+        seen |= 1u << axis;
+        n->shape.dim[a] = x->shape.dim[axis];
+    }
+}
+
+/* The window of slice and pad: `inner` elements, set at begin + i*step, must lie within `outer`. */
+static void infer_window(Graph *g, const Node *n, Shape inner, Shape outer)
+{
+    int rank = outer.rank;
+    const int64_t *begin = n->attribute, *step = begin + rank;
+    for (int a = 0; a < rank; a++) {
+        int64_t last = begin[a] + (inner.dim[a] - 1) * step[a];
+        if (inner.dim[a] &&
+            (!step[a] || begin[a] < 0 || begin[a] >= outer.dim[a] || last < 0 || last >= outer.dim[a]))
+            graph_raise(g, g->origin, "%s: positions %lld to %lld of axis %d are not all within its %lld",
+                        ops_table[n->op].name, (long long)begin[a], (long long)last, a,
+                        (long long)outer.dim[a]);
+    }
+}
+
+static void infer_slice(Graph *g, Node *n)
+{
+    const Node *x = n->input[0];
+    int rank = x->shape.rank;
+    if (n->attributes != 3 * rank)
+        graph_raise(g, g->origin, "%s: begin, step and size need one number for each axis of %s",
+                    ops_table[n->op].name, SHAPE(x));
+    n->type = x->type;
+    n->shape = infer_given(g, n, 2 * rank);
+    if (n->op == OP_slice)
+        infer_window(g, n, n->shape, x->shape);
+    else
+        infer_window(g, n, x->shape, n->shape);
+}
+
+static void infer_concat(Graph *g, Node *n)
+{
+    const Node *first = n->input[0];
+    n->type = first->type;
+    n->shape = first->shape;
+    int axis = infer_axis(g, n, n->attribute[0], n->shape);
+    for (int i = 1; i < n->inputs; i++) {
+        const Node *x = n->input[i];
+        bool fits = x->type == n->type && x->shape.rank == n->shape.rank;
+        for (int a = 0; fits && a < n->shape.rank; a++)
+            fits = a == axis || x->shape.dim[a] == n->shape.dim[a];
+        if (!fits)
+            graph_raise(g, g->origin,
+                        "concat: %s%s does not continue %s%s along axis %d; all other axes must agree",
+                        type_name[x->type], SHAPE(x), type_name[first->type], SHAPE(first), axis);
+        n->shape.dim[axis] += x->shape.dim[axis];
+    }
+}
+
+static void infer_matmul(Graph *g, Node *n)
+{
+    infer_real(g, n, false);
+    Shape x = n->input[0]->shape, z = n->input[1]->shape;
+    if (x.rank < 2 || z.rank < 2)
+        graph_raise(g, g->origin, "@ multiplies matrices; these have shapes %s and %s", SHAPE(n->input[0]),
+                    SHAPE(n->input[1]));
+    int64_t rows = x.dim[x.rank - 2], inner = x.dim[x.rank - 1], columns = z.dim[z.rank - 1];
+    if (inner != z.dim[z.rank - 2])
+        graph_raise(g, g->origin, "%s @ %s: the left has %lld columns, the right %lld rows",
+                    SHAPE(n->input[0]), SHAPE(n->input[1]), (long long)inner, (long long)z.dim[z.rank - 2]);
+    x.rank -= 2, z.rank -= 2;
+    n->type = TYPE_REAL;
+    n->shape = shape_broadcast(g, "@", x, z);
+    if (n->shape.rank + 2 > RANK_MAX) graph_raise(g, g->origin, "@: a tensor has at most %d axes", RANK_MAX);
+    n->shape.dim[n->shape.rank++] = rows;
+    n->shape.dim[n->shape.rank++] = columns;
+}
+
+/* `front` then `back` without its first `skip` axes. */
+static Shape shape_join(Graph *g, Shape front, Shape back, int skip)
+{
+    if (front.rank + back.rank - skip > RANK_MAX)
+        graph_raise(g, g->origin, "a tensor has at most %d axes", RANK_MAX);
+    for (int a = skip; a < back.rank; a++)
+        front.dim[front.rank++] = back.dim[a];
+    return front;
+}
+
+static void infer_take(Graph *g, Node *n)
+{
+    const Node *x = n->input[0], *index = n->input[1];
+    infer_index(g, n, index);
+    if (!x->shape.rank) graph_raise(g, g->origin, "take needs a tensor with rows; this has shape []");
+    n->type = x->type;
+    n->shape = shape_join(g, index->shape, x->shape, 1);
+}
+
+static void infer_scatter(Graph *g, Node *n)
+{
+    const Node *x = n->input[0], *index = n->input[1];
+    infer_index(g, n, index);
+    Shape front = x->shape;
+    front.rank = index->shape.rank;
+    if (x->shape.rank < index->shape.rank || !shape_equal(front, index->shape))
+        graph_raise(g, g->origin, "scatter: rows %s need a position each; the positions have shape %s",
+                    SHAPE(x), SHAPE(index));
+    n->type = TYPE_REAL;
+    n->shape = shape_join(g, shape_of(1, n->attribute), x->shape, index->shape.rank);
+}
+
+static void infer_pick(Graph *g, Node *n)
+{
+    const Node *x = n->input[0], *index = n->input[1];
+    infer_index(g, n, index);
+    Shape front = x->shape;
+    front.rank--;
+    if (x->shape.rank < 1 || !shape_equal(front, index->shape))
+        graph_raise(g, g->origin, "pick: each row of %s needs one position; the positions have shape %s",
+                    SHAPE(x), SHAPE(index));
+    n->type = x->type;
+    n->shape = x->shape;
+    n->shape.dim[x->shape.rank - 1] = 1;
+}
+
+static void infer_body(Graph *g, const Node *n, const Body *body, int inputs)
+{
+    if (inputs != body->inputs)
+        graph_raise(g, g->origin, "%s: %d inputs are given, the body has %d", ops_table[n->op].name, inputs,
+                    body->inputs);
+}
+
+static void infer_call(Graph *g, Node *n)
+{
+    const Body *body = &n->call->body;
+    infer_body(g, n, body, n->inputs);
+    for (int i = 0; i < n->inputs; i++)
+        if (n->input[i]->type != body->input[i]->type ||
+            !shape_equal(n->input[i]->shape, body->input[i]->shape))
+            graph_raise(g, g->origin, "%s: input %d is %s, its body was made for %s", n->call->name, i,
+                        SHAPE(n->input[i]), SHAPE(body->input[i]));
+    n->type = body->output[0]->type;
+    n->shape = body->output[0]->shape;
+}
+
+static Shape shape_first(Shape s, int64_t count)
+{
+    for (int a = s.rank++; a > 0; a--)
+        s.dim[a] = s.dim[a - 1];
+    s.dim[0] = count;
+    return s;
+}
+
+/* The shape of a loop's output: a final value, a stack of an output, or a history of a carried value. */
+static const Node *loop_output(const Loop *l, int index, bool *stacked)
+{
+    *stacked = index >= l->carried;
+    return index < l->body.outputs ? l->body.output[index] : l->body.input[index - l->body.outputs];
+}
+
+static void infer_loop(Graph *g, Node *n)
+{
+    const Loop *l = n->loop;
+    infer_body(g, n, &l->body, n->inputs + 1);
+    for (int i = 0; i < n->inputs; i++) {
+        Shape want = l->body.input[i]->shape;
+        bool sequence = i >= l->carried && i < l->carried + l->stacked;
+        if (sequence) want = shape_first(want, l->count);
+        if (!shape_equal(n->input[i]->shape, want))
+            graph_raise(g, g->origin, "for: input %d has shape %s, the body was made for %s", i,
+                        SHAPE(n->input[i]), shape_text(&g->arena, want));
+        if (i < l->carried && !shape_equal(l->body.output[i]->shape, want))
+            graph_raise(g, g->origin,
+                        "for: a value that starts as %s is %s after one turn; its shape must stay",
+                        shape_text(&g->arena, want), SHAPE(l->body.output[i]));
+    }
+    bool stacked;
+    const Node *first = loop_output(l, 0, &stacked);
+    n->type = first->type;
+    n->shape = stacked ? shape_first(first->shape, l->count) : first->shape;
+}
+
+static void infer_output(Graph *g, Node *n)
+{
+    const Node *of = n->input[0];
+    int64_t index = n->attribute[0];
+    if (index < 0 || index >= graph_outputs(of))
+        graph_raise(g, g->origin, "%s has no output %lld", ops_table[of->op].name, (long long)index);
+    bool stacked = false;
+    const Node *source = of;
+    if (of->op == OP_call) source = of->call->body.output[index];
+    if (of->op == OP_loop) source = loop_output(of->loop, (int)index, &stacked);
+    n->type = source->type;
+    n->shape = stacked ? shape_first(source->shape, of->loop->count) : source->shape;
+}
+
+typedef void Infer(Graph *g, Node *draft);
+
+static Infer *const infer_table[OP_COUNT] = {
+    [OP_leaf] = infer_nothing,   [OP_const] = infer_nothing,   [OP_iota] = infer_iota,
+    [OP_uniform] = infer_random, [OP_normal] = infer_random,   [OP_cast] = infer_cast,
+    [OP_sum] = infer_reduce,     [OP_amax] = infer_reduce,     [OP_argmax] = infer_argmax,
+    [OP_expand] = infer_expand,  [OP_reshape] = infer_reshape, [OP_transpose] = infer_transpose,
+    [OP_slice] = infer_slice,    [OP_pad] = infer_slice,       [OP_concat] = infer_concat,
+    [OP_matmul] = infer_matmul,  [OP_take] = infer_take,       [OP_scatter] = infer_scatter,
+    [OP_pick] = infer_pick,      [OP_call] = infer_call,       [OP_loop] = infer_loop,
+    [OP_output] = infer_output,
+};
+
+void rules_infer(Graph *g, Node *n)
+{
+    int wanted = ops_table[n->op].inputs;
+    if (wanted >= 0 ? n->inputs != wanted : n->inputs < (n->op == OP_concat))
+        graph_raise(g, g->origin, "%s takes %d input%s, not %d", ops_table[n->op].name,
+                    wanted < 0 ? 1 : wanted, wanted == 1 ? "" : "s", n->inputs);
+    (ops_table[n->op].elementwise ? infer_element : infer_table[n->op])(g, n);
+}

@@ -121,6 +121,18 @@ NUDGE_API void nudge_progress(nudge *m, nudge_listener *listener, void *context)
  * NULL. Never NULL; valid until the next call on m. */
 NUDGE_API const char *nudge_message(const nudge *m, int status);
 
+/* ---- Tier 3: jobs ------------------------------------------------------------------------------------------- */
+
+/* Does what `nudge COMMAND ARGUMENT...` does: trains, measures, predicts, with files in and out. Arguments are those
+ * of the command line ("nudge help COMMAND" lists them), without the command. Nothing is printed: what there is to say
+ * arrives as events. Kinds "result" and "row" are what was asked for, the others tell how it goes; text may be "" and
+ * json NULL where there is nothing to say. A listener that returns nonzero stops the job after the step or row at hand;
+ * then the status is NUDGE_OK, and `train` has written a checkpoint.
+ * listener may be NULL. On failure `message` [room], unless it is NULL, gets the sentence; else "".
+ * Thread safety: any number of jobs may run at once, as long as they write to different directories. */
+NUDGE_API int nudge_job(const char *command, int count, const char *const *argument, nudge_listener *listener,
+                        void *context, char *message, size_t room);
+
 #ifdef __cplusplus
 }
 #endif

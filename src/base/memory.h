@@ -13,7 +13,7 @@
 void *memory_new(size_t count, size_t size);  /* contents undefined */
 void *memory_zero(size_t count, size_t size); /* contents zero */
 void *memory_resize(void *block, size_t count, size_t size);
-void memory_release(void *block); /* NULL is fine */
+void memory_release(void *block);   /* NULL is fine */
 char *memory_string(const char *s); /* a copy; NULL on failure */
 
 /* Makes room for `need` elements in a growing array; doubles `*room`. 0 on failure, the array untouched. */

@@ -1,8 +1,7 @@
 /* text.c: see text.h. */
 #include "base/text.h"
 
-#include <ctype.h>
-#include <locale.h>
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,7 +17,7 @@ static bool text_room(Text *t, size_t more)
 void text_append(Text *t, const char *bytes, size_t length)
 {
     if (!text_room(t, length)) return;
-    memcpy(t->s + t->length, bytes, length);
+    if (length) memcpy(t->s + t->length, bytes, length); /* memcpy wants an address even for no bytes */
     t->s[t->length += length] = 0;
 }
 
@@ -57,14 +56,56 @@ void text_free(Text *t)
     *t = (Text){0};
 }
 
-/* Numbers. The C library converts correctly but with the locale's decimal point, so that is what it is given. */
+/* The rows are table 3-7 of Unicode: they leave no room for overlong forms and surrogates. */
+size_t utf8_length(const char *s, const char *end)
+{
+    static const struct {
+        unsigned char lead_from, lead_to, next_from, next_to;
+        size_t bytes;
+    } form[] = {{0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA0, 0xBF, 3}, {0xE1, 0xEC, 0x80, 0xBF, 3},
+                {0xED, 0xED, 0x80, 0x9F, 3}, {0xEE, 0xEF, 0x80, 0xBF, 3}, {0xF0, 0xF0, 0x90, 0xBF, 4},
+                {0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4}};
+    if (s == end) return 0;
+    const unsigned char *u = (const unsigned char *)s;
+    if (*u < 0x80) return 1;
+    for (size_t i = 0; i < sizeof form / sizeof *form; i++) {
+        if (*u < form[i].lead_from || *u > form[i].lead_to) continue;
+        if ((size_t)(end - s) < form[i].bytes || u[1] < form[i].next_from || u[1] > form[i].next_to) return 0;
+        for (size_t k = 2; k < form[i].bytes; k++)
+            if (u[k] >> 6 != 2) return 0;
+        return form[i].bytes;
+    }
+    return 0;
+}
 
-enum { DIGITS_ROOM = 800 }; /* more significant digits than ever decide a rounding */
+/* Numbers. The C library converts correctly, but with the locale's decimal point: it is given none to read, and what
+ * it printed is repaired. (localeconv would tell which it is, but not to two threads at once.) Letters and digits are
+ * compared by hand, because in some locales the small letter of I is not i. */
+
+enum {
+    DIGITS_ROOM = 800, /* more significant digits than ever decide a rounding */
+    EXPONENT_MOST = 100000
+};
+
+static bool number_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static char text_small(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool number_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 static const char *word_read(const char *s, const char *end, const char *word)
 {
     for (; *word; word++, s++)
-        if (s == end || tolower((unsigned char)*s) != *word) return NULL;
+        if (s == end || text_small(*s) != *word) return NULL;
     return s;
 }
 
@@ -78,87 +119,108 @@ static const char *special_read(const char *s, const char *end, double sign, dou
     return longer ? longer : after;
 }
 
-static double digits_value(uint64_t mantissa, int exponent, const char *s, size_t length)
+/* The digits of [s, end) without the point as one whole number, times 10^exponent. Digits beyond the room only say
+ * that the value is a little larger, which one more digit says as well. */
+static double digits_convert(const char *s, const char *end, int exponent)
+{
+    char copy[DIGITS_ROOM + 32];
+    size_t n = 0;
+    for (; s < end; s++) {
+        if (*s == '.' || (*s == '0' && !n)) continue;
+        if (n < DIGITS_ROOM)
+            copy[n++] = *s;
+        else {
+            if (*s != '0') copy[DIGITS_ROOM - 1] = copy[DIGITS_ROOM - 1] == '0' ? '1' : copy[DIGITS_ROOM - 1];
+            exponent++;
+        }
+    }
+    snprintf(copy + n, sizeof copy - n, "e%d", exponent);
+    return n ? strtod(copy, NULL) : 0;
+}
+
+static double digits_value(uint64_t mantissa, int exponent, const char *s, const char *end)
 {
     static const double power[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    if (mantissa < (uint64_t)1 << 53 && exponent >= -22 && exponent <= 22) /* both factors exact: one rounding */
+    if (mantissa < (uint64_t)1 << 53 && exponent >= -22 &&
+        exponent <= 22) /* both factors exact: one rounding */
         return exponent < 0 ? (double)mantissa / power[-exponent] : (double)mantissa * power[exponent];
-    char copy[DIGITS_ROOM + 8];
-    const char *point = localeconv()->decimal_point;
-    size_t n = 0;
-    for (size_t i = 0; i < length && n < DIGITS_ROOM; i++) {
-        if (s[i] != '.') copy[n++] = s[i];
-        else
-            for (const char *p = point; *p; p++)
-                copy[n++] = *p;
-    }
-    copy[n] = 0;
-    return strtod(copy, NULL);
+    return digits_convert(s, end, exponent);
+}
+
+/* Reads "e-12" and adds it to *exponent; an e without digits belongs to what follows the number. */
+static const char *exponent_read(const char *s, const char *end, int *exponent)
+{
+    if (s == end || text_small(*s) != 'e') return s;
+    const char *e = s + 1;
+    int shift = 0, direction = 1;
+    if (e < end && (*e == '-' || *e == '+')) direction = *e++ == '-' ? -1 : 1;
+    if (e == end || !number_digit(*e)) return s;
+    for (; e < end && number_digit(*e); e++)
+        if (shift < EXPONENT_MOST) shift = shift * 10 + (*e - '0');
+    *exponent += direction * shift;
+    return e;
 }
 
 const char *number_read(const char *s, const char *end, double *value)
 {
-    const char *start = s;
     double sign = 1;
     if (s < end && (*s == '-' || *s == '+')) sign = *s++ == '-' ? -1 : 1;
     const char *special = special_read(s, end, sign, value);
     if (special) return special;
 
+    const char *start = s;
     uint64_t mantissa = 0;
-    int exponent = 0, digits = 0;
-    bool point = false, exact = true;
-    start = s;
+    int exponent = 0;
+    bool point = false, exact = true, digits = false;
     for (; s < end; s++) {
         if (*s == '.' && !point) {
             point = true;
             continue;
         }
-        if (!isdigit((unsigned char)*s)) break;
-        digits++;
-        if (mantissa < UINT64_MAX / 10 - 1) mantissa = mantissa * 10 + (uint64_t)(*s - '0');
-        else exact = false;
+        if (!number_digit(*s)) break;
+        digits = true;
+        if (mantissa < UINT64_MAX / 10 - 1)
+            mantissa = mantissa * 10 + (uint64_t)(*s - '0');
+        else
+            exact = false;
         exponent -= point;
     }
     if (!digits) return NULL;
-    const char *e = s;
-    if (e < end && (*e == 'e' || *e == 'E')) {
-        int shift = 0, direction = 1;
-        if (++e < end && (*e == '-' || *e == '+')) direction = *e++ == '-' ? -1 : 1;
-        if (e < end && isdigit((unsigned char)*e)) {
-            for (; e < end && isdigit((unsigned char)*e); e++)
-                if (shift < 100000) shift = shift * 10 + (*e - '0');
-            exponent += direction * shift;
-            s = e;
-        }
-    }
-    *value = sign * digits_value(exact ? mantissa : UINT64_MAX, exponent, start, (size_t)(s - start));
+    const char *last = s;
+    s = exponent_read(s, end, &exponent);
+    *value = sign * digits_value(exact ? mantissa : UINT64_MAX, exponent, start, last);
     return s;
 }
 
 bool number_is(const char *s, size_t length, double *value)
 {
     const char *end = s + length;
-    while (s < end && isspace((unsigned char)*s))
+    while (s < end && number_blank(*s))
         s++;
-    while (end > s && isspace((unsigned char)end[-1]))
+    while (end > s && number_blank(end[-1]))
         end--;
-    return number_read(s, end, value) == end && s < end;
+    return s < end && number_read(s, end, value) == end;
 }
 
+/* Whatever stands between the digits of a printed number is the locale's decimal point. */
 static char *number_point(char *out)
 {
-    const char *point = localeconv()->decimal_point;
-    char *at = strcmp(point, ".") ? strstr(out, point) : NULL;
-    if (at) {
-        *at = '.';
-        memmove(at + 1, at + strlen(point), strlen(at + strlen(point)) + 1);
-    }
+    char *at = out + (*out == '-');
+    while (number_digit(*at))
+        at++;
+    size_t foreign = 0;
+    while (at[foreign] && at[foreign] != 'e' && !number_digit(at[foreign]))
+        foreign++;
+    if (at == out || !foreign || !number_digit(at[-1])) return out;
+    *at = '.';
+    memmove(at + 1, at + foreign, strlen(at + foreign) + 1);
     return out;
 }
 
 char *number_print_short(char *out, double value, int digits)
 {
+    if (isnan(value)) return strcpy(out, "nan"); /* its sign depends on the machine */
     snprintf(out, NUMBER_ROOM, "%.*g", digits, value);
     return number_point(out);
 }
@@ -170,16 +232,33 @@ static double number_back(const char *out)
     return value;
 }
 
+/* Counts are written out, not as 1e+06. */
+static bool number_print_whole(char *out, double value)
+{
+    const double most = 1e15;
+    if (!(fabs(value) < most) || value != floor(value)) return false;
+    snprintf(out, NUMBER_ROOM, "%.0f", value);
+    return true;
+}
+
+/* Six digits are where a short text would end anyway, as %g drops zeros; not so where numbers thin out towards 0. */
+static int number_least_digits(double value, double normal)
+{
+    return fabs(value) < normal ? 1 : 6;
+}
+
 char *number_print(char *out, double value)
 {
-    for (int digits = 6; digits < 17; digits++)
+    if (number_print_whole(out, value)) return out;
+    for (int digits = number_least_digits(value, DBL_MIN); digits < 17; digits++)
         if (number_back(number_print_short(out, value, digits)) == value) return out;
     return number_print_short(out, value, 17);
 }
 
 char *number_print_float(char *out, float value)
 {
-    for (int digits = 6; digits < 9; digits++)
+    if (fabsf(value) < 0x1p24f && number_print_whole(out, (double)value)) return out;
+    for (int digits = number_least_digits((double)value, (double)FLT_MIN); digits < 9; digits++)
         if ((float)number_back(number_print_short(out, (double)value, digits)) == value) return out;
     return number_print_short(out, (double)value, 9);
 }
@@ -196,7 +275,7 @@ static size_t name_distance(const char *a, const char *b)
         size_t *now = d[i % 3], *last = d[(i - 1) % 3], *before = d[(i + 1) % 3];
         now[0] = i;
         for (size_t j = 1; j <= m; j++) {
-            size_t best = last[j - 1] + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
+            size_t best = last[j - 1] + (text_small(a[i - 1]) != text_small(b[j - 1]));
             if (last[j] + 1 < best) best = last[j] + 1;
             if (now[j - 1] + 1 < best) best = now[j - 1] + 1;
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)

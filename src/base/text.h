@@ -1,4 +1,4 @@
-/* text.h: strings that grow, numbers to and from text in every locale, and the nearest known name. Used by all. */
+/* text.h: strings that grow, UTF-8, numbers to and from text in every locale, and the nearest known name. Used by all. */
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 
@@ -20,6 +20,9 @@ void text_number(Text *t, double value); /* as number_print */
 const char *text_end(Text *t);           /* the string, "" when nothing was added or memory ran out */
 void text_free(Text *t);
 
+/* The number of bytes of the well-formed UTF-8 character at the start of [s, end); 0 if there is none. */
+size_t utf8_length(const char *s, const char *end);
+
 /* Reads a decimal floating-point number ("-1.5e3", "inf", "nan") at the start of [s, end), correctly rounded and
  * whatever the locale. Returns the first character after it, or NULL if none starts there. */
 const char *number_read(const char *s, const char *end, double *value);
@@ -27,7 +30,8 @@ const char *number_read(const char *s, const char *end, double *value);
 /* True if all of the text is one number (blanks around it are allowed). */
 bool number_is(const char *s, size_t length, double *value);
 
-/* The shortest decimal text that reads back as the same double, with '.' in every locale. `out` needs 32 bytes. */
+/* The shortest decimal text that reads back as the same double, with '.' in every locale; whole numbers below 1e15
+ * have all their digits. `out` needs 32 bytes. */
 enum { NUMBER_ROOM = 32 };
 char *number_print(char *out, double value);
 char *number_print_float(char *out, float value); /* the shortest that reads back as the same float */

@@ -71,8 +71,8 @@ static bool node_equal(const Node *a, const Node *b)
 {
     return a->hash == b->hash && a->op == b->op && a->inputs == b->inputs && a->attributes == b->attributes &&
            node_payload(a) == node_payload(b) &&
-           !memcmp(a->input, b->input, (size_t)a->inputs * sizeof *a->input) &&
-           !memcmp(a->attribute, b->attribute, (size_t)a->attributes * sizeof *a->attribute);
+           (!a->inputs || !memcmp(a->input, b->input, (size_t)a->inputs * sizeof *a->input)) &&
+           (!a->attributes || !memcmp(a->attribute, b->attribute, (size_t)a->attributes * sizeof *a->attribute));
 }
 
 static void graph_rehash(Graph *g)
@@ -379,17 +379,53 @@ Node *graph_call(Graph *g, const char *name, const void *definition, int inputs,
     return graph_build(g, &draft);
 }
 
+static bool body_has(const Body *b, const Node *place)
+{
+    for (int i = 0; i < b->inputs; i++)
+        if (b->input[i] == place) return true;
+    return false;
+}
+
+/* A loop's body reads nothing from outside but by its places: each leaf that it uses becomes an input that stays.
+ * The position stays the last place. */
+static void loop_close(Graph *g, Loop *l, int *inputs, Node **input)
+{
+    size_t count;
+    Body *body = &l->body;
+    Node **node = graph_reachable(g, body->output, (size_t)body->outputs, &count);
+    Node **place = arena_new(&g->arena, (size_t)body->inputs + count, sizeof *place);
+    Node **now = arena_new(&g->arena, (size_t)g->nodes, sizeof *now);
+    Node *position = body->input[body->inputs - 1];
+    memcpy(place, body->input, (size_t)body->inputs * sizeof *place);
+    for (size_t i = 0; i < count; i++) {
+        if (node[i]->op == OP_leaf && !body_has(body, node[i])) {
+            place[*inputs] = now[node[i]->id] = graph_place(g, node[i]->type, node[i]->shape);
+            input[(*inputs)++] = node[i];
+        } else if (node[i]->op != OP_leaf) {
+            now[node[i]->id] = graph_copy(g, node[i], now);
+        }
+    }
+    place[*inputs] = position;
+    body->input = place;
+    body->inputs = *inputs + 1;
+    for (int i = 0; i < body->outputs; i++)
+        if (now[body->output[i]->id]) body->output[i] = now[body->output[i]->id];
+}
+
 Node *graph_loop(Graph *g, Loop loop, int inputs, Node *const *input)
 {
     Loop *copy = arena_new(&g->arena, 1, sizeof *copy);
     *copy = loop;
     copy->body = body_copy(g, loop.body);
-    Node draft = {.op = OP_loop, .inputs = inputs, .input = (Node **)input, .loop = copy};
+    Node **all = arena_new(&g->arena, (size_t)(inputs + g->nodes), sizeof *all);
+    if (inputs) memcpy(all, input, (size_t)inputs * sizeof *all);
+    loop_close(g, copy, &inputs, all);
+    Node draft = {.op = OP_loop, .inputs = inputs, .input = all, .loop = copy};
     return graph_build(g, &draft);
 }
 
 /* A copy of n whose inputs are mapped. Leaves, constants and whatever does not change stay themselves. */
-static Node *inline_node(Graph *g, Node *n, Node *const *now)
+Node *graph_copy(Graph *g, Node *n, Node *const *now)
 {
     bool same = true;
     Node *few[INPUTS_FEW], **input = few;
@@ -419,7 +455,7 @@ void graph_inline(Graph *g, const Body *body, Node *const *input, Node **output)
     for (int i = 0; i < body->inputs; i++)
         now[body->input[i]->id] = input[i];
     for (size_t i = 0; i < count; i++)
-        if (!now[node[i]->id]) now[node[i]->id] = inline_node(g, node[i], now);
+        if (!now[node[i]->id]) now[node[i]->id] = graph_copy(g, node[i], now);
     for (int i = 0; i < body->outputs; i++)
         output[i] = now[body->output[i]->id];
 }

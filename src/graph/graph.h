@@ -117,6 +117,7 @@ typedef struct Graph {
     size_t assignments, assignment_room;
     const Origin *origin; /* given to new nodes */
     uint64_t sites;       /* random sites handed out */
+    void *definitions;    /* called so far; notation/ keeps them here */
 } Graph;
 
 /* NULL (with e set) when memory runs out. The graph keeps e for what it raises. */
@@ -163,6 +164,9 @@ void graph_assign(Graph *g, Node *leaf, Node *value);
 
 /* The body's outputs with `input` in the places' stead, written into output[body->outputs]. */
 void graph_inline(Graph *g, const Body *body, Node *const *input, Node **output);
+
+/* A copy of n whose inputs are now[input->id] where that is not NULL; n itself when nothing changes. */
+Node *graph_copy(Graph *g, Node *n, Node *const *now);
 
 /* ---- Shapes ---- */
 Shape shape_of(int rank, const int64_t *dim);

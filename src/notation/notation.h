@@ -70,7 +70,7 @@ const Row *scope_add_row(Scope *s, const char *title, const char *row, const cha
 void scope_add_native(Scope *s, const char *name, const char *category, Native *function, void *context);
 void scope_add_value(Scope *s, const char *name, Value v);
 void scope_add_node(Scope *s, const char *name, Node *n);
-void scope_add_number(Scope *s, Graph *g, const char *name, double value);
+void scope_add_number(Scope *s, const char *name, double value); /* a constant, e.g. classes; definitions see it, too */
 /* The row called name here or further out, or NULL. */
 const Row *scope_row(const Scope *s, const char *name);
 
@@ -105,6 +105,10 @@ Node *notation_formula(const Context *c, const char *text);
 /* A call written without its first arguments, such as "adam(lr=1e-3)", "huber" or "cosine(warmup=100)": the row or
  * native is applied to given[] (by name where named) before the arguments written. */
 Value notation_call(const Context *c, const char *text, int count, const Argument *given);
+/* The same, with the argument called `name`, as written or by default, multiplied by the factor: a schedule acts on an
+ * optimizer's lr. *product is what the row then sees, NULL if it has no such argument. */
+Value notation_call_scaled(const Context *c, const char *text, int count, const Argument *given, const char *name,
+                           Node *factor, Node **product);
 
 /* Applies a net to x. Each layer's result is reported (place "3" or "3.0" within nested nets, its text, output). */
 typedef struct LayerSeen {
@@ -122,8 +126,15 @@ Node *notation_net(const Context *c, const char *net, Node *x,
 void notation_gradient(Graph *g, Scope *definitions, const char *title, const char *gradient, int names,
                        const char *const *name, const Value *value, int count, Node **out);
 
+/* The same for the call of a row with a gradient text, in which all arguments (constants and defaults, too) and the
+ * names of dimensions mean what they meant in the call; y is the call. out[i] for each of the call's inputs. False, and
+ * nothing done, where there is no such text or it has no value for an input that is wanted: then the chain rule goes
+ * through the body. */
+bool notation_call_gradient(Graph *g, const Node *call, Node *dy, const bool *wanted, Node **out);
+
 /* The initial value of a leaf made by a decl, as a node in graph g of the given shape (initialisers are rows and
- * natives, random ones keyed by the leaf's name). */
+ * natives, random ones keyed by the leaf's name). Natives are called with the shape, rows with zeros of it,
+ * before the arguments written: `weight[n, in] ~ normal(std=.02)` calls normal((n, in), std=.02). */
 Node *notation_initial(const Context *c, const Leaf *leaf, Shape shape);
 
 /* ---- For natives ---- */

@@ -40,13 +40,12 @@ int ops_find(const char *name);
 
 /* A definition: a formula, as text, that is a row in the notation:
  *     name (inputs, hyper=default | parameters): value
- * `gradient` is NULL when the chain rule's own serves, else text like a primitive's (inputs by name, y, dy).
- * `source` names the paper or standard the formula comes from; `bound` is the largest error of the f32 result in
- * units in the last place against the formula in double. */
+ * `gradient` is NULL when the chain rule's own serves, else text like a primitive's (inputs by name, y, dy). */
 typedef struct Definition {
+    const char *category; /* "activation": one tensor in, one out of its shape; else "function" */
     const char *row;
     const char *gradient;
-    const char *note; /* one line: what it is, and its source */
+    const char *note; /* one line: what it is, conventions, and its source (paper or standard) */
 } Definition;
 
 extern const Definition ops_definitions[];

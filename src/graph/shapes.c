@@ -1,4 +1,4 @@
-/* infer.c: the shape and type of each operation's result, and what it asks of its inputs. Used by graph.c. */
+/* shapes.c: the shape and type of each operation's result, and what it asks of its inputs. Used by graph.c. */
 #include "graph/rules.h"
 
 #include <string.h>
@@ -50,7 +50,7 @@ Shape shape_broadcast(Graph *g, const char *what, Shape a, Shape b)
 #define SHAPE(n) shape_text(&g->arena, (n)->shape)
 
 /* The operation's inputs must be real; a scalar stands for a real of shape [] where `scalars` says so. */
-static void infer_real(Graph *g, const Node *n, bool scalars)
+static void rule_real(Graph *g, const Node *n, bool scalars)
 {
     for (int i = 0; i < n->inputs; i++) {
         Type type = n->input[i]->type;
@@ -61,14 +61,14 @@ static void infer_real(Graph *g, const Node *n, bool scalars)
     }
 }
 
-static void infer_index(Graph *g, const Node *n, const Node *index)
+static void rule_index(Graph *g, const Node *n, const Node *index)
 {
     if (index->type != TYPE_I32)
         graph_raise(g, g->origin, "%s: positions are i32, not %s: write cast(..., i32)",
                     ops_table[n->op].name, type_name[index->type]);
 }
 
-static int infer_axis(Graph *g, const Node *n, int64_t axis, Shape s)
+static int rule_axis(Graph *g, const Node *n, int64_t axis, Shape s)
 {
     if (axis < 0 || axis >= s.rank)
         graph_raise(g, g->origin, "%s: there is no axis %lld in shape %s", ops_table[n->op].name,
@@ -77,7 +77,7 @@ static int infer_axis(Graph *g, const Node *n, int64_t axis, Shape s)
 }
 
 /* A shape given in attributes from `at` on. */
-static Shape infer_given(Graph *g, const Node *n, int at)
+static Shape rule_given(Graph *g, const Node *n, int at)
 {
     int rank = n->attributes - at;
     if (rank > RANK_MAX)
@@ -90,9 +90,9 @@ static Shape infer_given(Graph *g, const Node *n, int at)
     return s;
 }
 
-static void infer_element(Graph *g, Node *n)
+static void rule_element(Graph *g, Node *n)
 {
-    infer_real(g, n, true);
+    rule_real(g, n, true);
     n->type = TYPE_SCALAR;
     for (int i = 0; i < n->inputs; i++) {
         if (n->input[i]->type == TYPE_SCALAR) continue;
@@ -103,27 +103,27 @@ static void infer_element(Graph *g, Node *n)
     }
 }
 
-static void infer_nothing(Graph *g, Node *n)
+static void rule_nothing(Graph *g, Node *n)
 {
     graph_raise(g, g->origin, "%s cannot be made by name", ops_table[n->op].name);
 }
 
-static void infer_iota(Graph *g, Node *n)
+static void rule_iota(Graph *g, Node *n)
 {
     n->type = TYPE_REAL;
-    n->shape = infer_given(g, n, 1);
-    infer_axis(g, n, n->attribute[0], n->shape);
+    n->shape = rule_given(g, n, 1);
+    rule_axis(g, n, n->attribute[0], n->shape);
 }
 
-static void infer_random(Graph *g, Node *n)
+static void rule_random(Graph *g, Node *n)
 {
     if (n->input[0]->type != TYPE_SCALAR)
         graph_raise(g, g->origin, "%s: the seed is one number", ops_table[n->op].name);
     n->type = TYPE_REAL;
-    n->shape = infer_given(g, n, 1);
+    n->shape = rule_given(g, n, 1);
 }
 
-static void infer_cast(Graph *g, Node *n)
+static void rule_cast(Graph *g, Node *n)
 {
     if (n->attribute[0] < TYPE_REAL || n->attribute[0] > TYPE_U8)
         graph_raise(g, g->origin, "cast: the types are real, i32 and u8");
@@ -131,9 +131,9 @@ static void infer_cast(Graph *g, Node *n)
     n->shape = n->input[0]->shape;
 }
 
-static void infer_reduce(Graph *g, Node *n)
+static void rule_reduce(Graph *g, Node *n)
 {
-    infer_real(g, n, false);
+    rule_real(g, n, false);
     n->type = TYPE_REAL;
     n->shape = n->input[0]->shape;
     for (int a = 0; a < n->shape.rank; a++) {
@@ -145,22 +145,22 @@ static void infer_reduce(Graph *g, Node *n)
     }
 }
 
-static void infer_argmax(Graph *g, Node *n)
+static void rule_argmax(Graph *g, Node *n)
 {
-    infer_real(g, n, false);
+    rule_real(g, n, false);
     n->type = TYPE_I32;
     n->shape = n->input[0]->shape;
-    int axis = infer_axis(g, n, n->attribute[0], n->shape);
+    int axis = rule_axis(g, n, n->attribute[0], n->shape);
     if (!n->shape.dim[axis])
         graph_raise(g, g->origin, "argmax: axis %d of shape %s is empty", axis, SHAPE(n->input[0]));
     n->shape.dim[axis] = 1;
 }
 
-static void infer_expand(Graph *g, Node *n)
+static void rule_expand(Graph *g, Node *n)
 {
     const Node *x = n->input[0];
     n->type = x->type == TYPE_SCALAR ? TYPE_REAL : x->type;
-    n->shape = infer_given(g, n, 0);
+    n->shape = rule_given(g, n, 0);
     int more = n->shape.rank - x->shape.rank;
     for (int a = 0; a < x->shape.rank; a++)
         if (more < 0 || (x->shape.dim[a] != 1 && x->shape.dim[a] != n->shape.dim[a + more]))
@@ -168,17 +168,17 @@ static void infer_expand(Graph *g, Node *n)
                         SHAPE(x), SHAPE(n));
 }
 
-static void infer_reshape(Graph *g, Node *n)
+static void rule_reshape(Graph *g, Node *n)
 {
     const Node *x = n->input[0];
     n->type = x->type == TYPE_SCALAR ? TYPE_REAL : x->type;
-    n->shape = infer_given(g, n, 0);
+    n->shape = rule_given(g, n, 0);
     if (shape_size(n->shape) != shape_size(x->shape))
         graph_raise(g, g->origin, "reshape: %s has %lld elements, %s has %lld", SHAPE(x),
                     (long long)shape_size(x->shape), SHAPE(n), (long long)shape_size(n->shape));
 }
 
-static void infer_transpose(Graph *g, Node *n)
+static void rule_transpose(Graph *g, Node *n)
 {
     const Node *x = n->input[0];
     unsigned seen = 0;
@@ -188,7 +188,7 @@ static void infer_transpose(Graph *g, Node *n)
         graph_raise(g, g->origin, "transpose: %d axes are named, shape %s has %d", n->attributes, SHAPE(x),
                     x->shape.rank);
     for (int a = 0; a < n->attributes; a++) {
-        int axis = infer_axis(g, n, n->attribute[a], x->shape);
+        int axis = rule_axis(g, n, n->attribute[a], x->shape);
         if (seen >> axis & 1) graph_raise(g, g->origin, "transpose: axis %d is named twice", axis);
         seen |= 1u << axis;
         n->shape.dim[a] = x->shape.dim[axis];
@@ -196,7 +196,7 @@ static void infer_transpose(Graph *g, Node *n)
 }
 
 /* The window of slice and pad: `inner` elements, set at begin + i*step, must lie within `outer`. */
-static void infer_window(Graph *g, const Node *n, Shape inner, Shape outer)
+static void rule_window(Graph *g, const Node *n, Shape inner, Shape outer)
 {
     int rank = outer.rank;
     const int64_t *begin = n->attribute, *step = begin + rank;
@@ -210,7 +210,7 @@ static void infer_window(Graph *g, const Node *n, Shape inner, Shape outer)
     }
 }
 
-static void infer_slice(Graph *g, Node *n)
+static void rule_slice(Graph *g, Node *n)
 {
     const Node *x = n->input[0];
     int rank = x->shape.rank;
@@ -218,19 +218,19 @@ static void infer_slice(Graph *g, Node *n)
         graph_raise(g, g->origin, "%s: begin, step and size need one number for each axis of %s",
                     ops_table[n->op].name, SHAPE(x));
     n->type = x->type;
-    n->shape = infer_given(g, n, 2 * rank);
+    n->shape = rule_given(g, n, 2 * rank);
     if (n->op == OP_slice)
-        infer_window(g, n, n->shape, x->shape);
+        rule_window(g, n, n->shape, x->shape);
     else
-        infer_window(g, n, x->shape, n->shape);
+        rule_window(g, n, x->shape, n->shape);
 }
 
-static void infer_concat(Graph *g, Node *n)
+static void rule_concat(Graph *g, Node *n)
 {
     const Node *first = n->input[0];
     n->type = first->type;
     n->shape = first->shape;
-    int axis = infer_axis(g, n, n->attribute[0], n->shape);
+    int axis = rule_axis(g, n, n->attribute[0], n->shape);
     for (int i = 1; i < n->inputs; i++) {
         const Node *x = n->input[i];
         bool fits = x->type == n->type && x->shape.rank == n->shape.rank;
@@ -244,9 +244,9 @@ static void infer_concat(Graph *g, Node *n)
     }
 }
 
-static void infer_matmul(Graph *g, Node *n)
+static void rule_matmul(Graph *g, Node *n)
 {
-    infer_real(g, n, false);
+    rule_real(g, n, false);
     Shape x = n->input[0]->shape, z = n->input[1]->shape;
     if (x.rank < 2 || z.rank < 2)
         graph_raise(g, g->origin, "@ multiplies matrices; these have shapes %s and %s", SHAPE(n->input[0]),
@@ -273,19 +273,19 @@ static Shape shape_join(Graph *g, Shape front, Shape back, int skip)
     return front;
 }
 
-static void infer_take(Graph *g, Node *n)
+static void rule_take(Graph *g, Node *n)
 {
     const Node *x = n->input[0], *index = n->input[1];
-    infer_index(g, n, index);
+    rule_index(g, n, index);
     if (!x->shape.rank) graph_raise(g, g->origin, "take needs a tensor with rows; this has shape []");
     n->type = x->type;
     n->shape = shape_join(g, index->shape, x->shape, 1);
 }
 
-static void infer_scatter(Graph *g, Node *n)
+static void rule_scatter(Graph *g, Node *n)
 {
     const Node *x = n->input[0], *index = n->input[1];
-    infer_index(g, n, index);
+    rule_index(g, n, index);
     Shape front = x->shape;
     front.rank = index->shape.rank;
     if (x->shape.rank < index->shape.rank || !shape_equal(front, index->shape))
@@ -295,10 +295,10 @@ static void infer_scatter(Graph *g, Node *n)
     n->shape = shape_join(g, shape_of(1, n->attribute), x->shape, index->shape.rank);
 }
 
-static void infer_pick(Graph *g, Node *n)
+static void rule_pick(Graph *g, Node *n)
 {
     const Node *x = n->input[0], *index = n->input[1];
-    infer_index(g, n, index);
+    rule_index(g, n, index);
     Shape front = x->shape;
     front.rank--;
     if (x->shape.rank < 1 || !shape_equal(front, index->shape))
@@ -309,17 +309,17 @@ static void infer_pick(Graph *g, Node *n)
     n->shape.dim[x->shape.rank - 1] = 1;
 }
 
-static void infer_body(Graph *g, const Node *n, const Body *body, int inputs)
+static void rule_body(Graph *g, const Node *n, const Body *body, int inputs)
 {
     if (inputs != body->inputs)
         graph_raise(g, g->origin, "%s: %d inputs are given, the body has %d", ops_table[n->op].name, inputs,
                     body->inputs);
 }
 
-static void infer_call(Graph *g, Node *n)
+static void rule_call(Graph *g, Node *n)
 {
     const Body *body = &n->call->body;
-    infer_body(g, n, body, n->inputs);
+    rule_body(g, n, body, n->inputs);
     for (int i = 0; i < n->inputs; i++)
         if (n->input[i]->type != body->input[i]->type ||
             !shape_equal(n->input[i]->shape, body->input[i]->shape))
@@ -344,10 +344,10 @@ static const Node *loop_output(const Loop *l, int index, bool *stacked)
     return index < l->body.outputs ? l->body.output[index] : l->body.input[index - l->body.outputs];
 }
 
-static void infer_loop(Graph *g, Node *n)
+static void rule_loop(Graph *g, Node *n)
 {
     const Loop *l = n->loop;
-    infer_body(g, n, &l->body, n->inputs + 1);
+    rule_body(g, n, &l->body, n->inputs + 1);
     for (int i = 0; i < n->inputs; i++) {
         Shape want = l->body.input[i]->shape;
         bool sequence = i >= l->carried && i < l->carried + l->stacked;
@@ -366,7 +366,7 @@ static void infer_loop(Graph *g, Node *n)
     n->shape = stacked ? shape_first(first->shape, l->count) : first->shape;
 }
 
-static void infer_output(Graph *g, Node *n)
+static void rule_output(Graph *g, Node *n)
 {
     const Node *of = n->input[0];
     int64_t index = n->attribute[0];
@@ -380,17 +380,17 @@ static void infer_output(Graph *g, Node *n)
     n->shape = stacked ? shape_first(source->shape, of->loop->count) : source->shape;
 }
 
-typedef void Infer(Graph *g, Node *draft);
+typedef void ShapeRule(Graph *g, Node *draft);
 
-static Infer *const infer_table[OP_COUNT] = {
-    [OP_leaf] = infer_nothing,   [OP_const] = infer_nothing,   [OP_iota] = infer_iota,
-    [OP_uniform] = infer_random, [OP_normal] = infer_random,   [OP_cast] = infer_cast,
-    [OP_sum] = infer_reduce,     [OP_amax] = infer_reduce,     [OP_argmax] = infer_argmax,
-    [OP_expand] = infer_expand,  [OP_reshape] = infer_reshape, [OP_transpose] = infer_transpose,
-    [OP_slice] = infer_slice,    [OP_pad] = infer_slice,       [OP_concat] = infer_concat,
-    [OP_matmul] = infer_matmul,  [OP_take] = infer_take,       [OP_scatter] = infer_scatter,
-    [OP_pick] = infer_pick,      [OP_call] = infer_call,       [OP_loop] = infer_loop,
-    [OP_output] = infer_output,
+static ShapeRule *const rule_table[OP_COUNT] = {
+    [OP_leaf] = rule_nothing,   [OP_const] = rule_nothing,   [OP_iota] = rule_iota,
+    [OP_uniform] = rule_random, [OP_normal] = rule_random,   [OP_cast] = rule_cast,
+    [OP_sum] = rule_reduce,     [OP_amax] = rule_reduce,     [OP_argmax] = rule_argmax,
+    [OP_expand] = rule_expand,  [OP_reshape] = rule_reshape, [OP_transpose] = rule_transpose,
+    [OP_slice] = rule_slice,    [OP_pad] = rule_slice,       [OP_concat] = rule_concat,
+    [OP_matmul] = rule_matmul,  [OP_take] = rule_take,       [OP_scatter] = rule_scatter,
+    [OP_pick] = rule_pick,      [OP_call] = rule_call,       [OP_loop] = rule_loop,
+    [OP_output] = rule_output,
 };
 
 void rules_infer(Graph *g, Node *n)
@@ -399,5 +399,5 @@ void rules_infer(Graph *g, Node *n)
     if (wanted >= 0 ? n->inputs != wanted : n->inputs < (n->op == OP_concat))
         graph_raise(g, g->origin, "%s takes %d input%s, not %d", ops_table[n->op].name,
                     wanted < 0 ? 1 : wanted, wanted == 1 ? "" : "s", n->inputs);
-    (ops_table[n->op].elementwise ? infer_element : infer_table[n->op])(g, n);
+    (ops_table[n->op].elementwise ? rule_element : rule_table[n->op])(g, n);
 }

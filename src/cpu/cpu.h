@@ -1,0 +1,29 @@
+/* cpu.h: runs programs on this machine's cores. Used by train; implements plan/'s Backend. */
+#ifndef CPU_CPU_H
+#define CPU_CPU_H
+
+#include "cpu/isa.h"
+#include "cpu/threads.h"
+#include "plan/plan.h"
+
+/* The backend for an instruction set. Lives for ever; the same pointer each time. */
+const Backend *cpu_backend(Isa isa);
+
+/* What one caller needs to run a program beside the slots: work arena and scalars. A program may be run by many
+ * callers at once, each with a workspace of its own. */
+typedef struct Workspace {
+    const Program *program;
+    int threads;    /* room for so many */
+    double *scalar; /* [program->scalars]; set the leaves (plan_scalar) before a run */
+    void **slot;    /* [program->slots]; bind SLOT_FIRST and up (plan_slot) before a run */
+    void *work;
+} Workspace;
+
+/* NULL when memory runs out. */
+Workspace *cpu_workspace(const Program *p, int threads);
+void cpu_workspace_free(Workspace *w);
+
+/* One run. threads may be NULL: the caller alone. Same bits for any number of threads. Never fails. */
+void cpu_run(Workspace *w, Threads *threads);
+
+#endif

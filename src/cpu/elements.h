@@ -1,0 +1,82 @@
+/* elements.h: the elementwise primitives, reductions, casts and random numbers on chunks of contiguous numbers. Used by
+ * what runs fused groups; knows ops.h (the rows), isa.h and base.
+ *
+ * A kernel takes a chunk of any length at any address. The bits of a result depend on the element's operands and the
+ * instruction set alone, never on its place, the chunk's length or alignment: cut a tensor anywhere, get the same. */
+#ifndef CPU_ELEMENTS_H
+#define CPU_ELEMENTS_H
+
+#include "cpu/isa.h"
+#include "ops/ops.h"
+#include <stdint.h>
+
+/* How many rows elementwise.def has: OpCode's first values. */
+enum {
+    ELEMENTS = 0
+#define ELEMENT1(name, value, gradient) +1
+#define ELEMENT2(name, value, gradient) +1
+#define ELEMENT3(name, value, gradient) +1
+#include "ops/elementwise.def"
+#undef ELEMENT1
+#undef ELEMENT2
+#undef ELEMENT3
+};
+
+/* y[i] = row(a[i], b[i], c[i]) for i < n; operands that the row does not have are not looked at. y may be a, b or c,
+ * but must not overlap one of them otherwise. */
+typedef void ElementF32(float *y, const float *a, const float *b, const float *c, size_t n);
+typedef void ElementF64(double *y, const double *a, const double *b, const double *c, size_t n);
+
+/* The same where some operands are one number for the whole chunk: the set of those, and a, b or c points to it. */
+enum { ELEMENT_A = 1, ELEMENT_B = 2, ELEMENT_C = 4 };
+typedef void ElementScalarF32(float *y, const float *a, const float *b, const float *c, size_t n,
+                              int scalars);
+typedef void ElementScalarF64(double *y, const double *a, const double *b, const double *c, size_t n,
+                              int scalars);
+
+typedef struct Elements {
+    /* By OpCode, none NULL. f32 is within 2 units in the last place of the rounded exact value for every float; f64 is
+     * the row's reference, or correctly rounded where that is. */
+    ElementF32 *f32[ELEMENTS];
+    ElementF64 *f64[ELEMENTS];
+    ElementScalarF32 *f32_scalar[ELEMENTS];
+    ElementScalarF64 *f64_scalar[ELEMENTS];
+
+    /* One chunk to one number, by a tree that depends on n alone. The sum of nothing is 0, its maximum -inf; a NaN
+     * anywhere is the maximum. */
+    float (*sum_f32)(const float *x, size_t n);
+    double (*sum_f64)(const double *x, size_t n);
+    float (*max_f32)(const float *x, size_t n);
+    double (*max_f64)(const double *x, size_t n);
+
+    /* One row more of a reduction over rows: y[i] += x[i], y[i] = max(y[i], x[i]) where a NaN stays. */
+    void (*add_to_f32)(float *y, const float *x, size_t n);
+    void (*add_to_f64)(double *y, const double *x, size_t n);
+    void (*max_to_f32)(float *y, const float *x, size_t n);
+    void (*max_to_f64)(double *y, const double *x, size_t n);
+
+    /* Casts. To an integer: cut off towards zero, the nearest there is if out of range, 0 for NaN. */
+    void (*f32_to_f64)(double *y, const float *x, size_t n);
+    void (*f64_to_f32)(float *y, const double *x, size_t n);
+    void (*u8_to_f32)(float *y, const uint8_t *x, size_t n);
+    void (*u8_to_f64)(double *y, const uint8_t *x, size_t n);
+    void (*i32_to_f32)(float *y, const int32_t *x, size_t n);
+    void (*i32_to_f64)(double *y, const int32_t *x, size_t n);
+    void (*f32_to_i32)(int32_t *y, const float *x, size_t n);
+    void (*f64_to_i32)(int32_t *y, const double *x, size_t n);
+    void (*f32_to_u8)(uint8_t *y, const float *x, size_t n);
+    void (*f64_to_u8)(uint8_t *y, const double *x, size_t n);
+
+    /* y[i] is random number first + i of the sequence (seed, site), the same for every instruction set. Four f32 or two
+     * f64 come from one Philox block, philox(seed, site, index / 4 or 2), in the order of its words (low word first).
+     * uniform: multiples of 2^-24 or 2^-53 in [0, 1). normal: by Box and Muller from pairs of numbers in a block. */
+    void (*uniform_f32)(float *y, uint64_t seed, uint64_t site, uint64_t first, size_t n);
+    void (*uniform_f64)(double *y, uint64_t seed, uint64_t site, uint64_t first, size_t n);
+    void (*normal_f32)(float *y, uint64_t seed, uint64_t site, uint64_t first, size_t n);
+    void (*normal_f64)(double *y, uint64_t seed, uint64_t site, uint64_t first, size_t n);
+} Elements;
+
+/* The kernels for an instruction set that this machine has. */
+const Elements *elements_for(Isa isa);
+
+#endif

@@ -1,0 +1,44 @@
+/* kernel.h: what the kernels of cpu/ share: how an instruction is prepared and run. Used by cpu/ only. */
+#ifndef CPU_KERNEL_H
+#define CPU_KERNEL_H
+
+#include "cpu/elements.h"
+#include "plan/plan.h"
+
+/* One thread's view of a run. */
+typedef struct Frame {
+    const Program *program;
+    void **slot; /* where each slot is now; SLOT_SCALARS are doubles */
+    char *scratch;
+} Frame;
+
+typedef void KernelRun(const Frame *f, const Instruction *i, int64_t task);
+
+/* Every detail of an instruction begins so. */
+typedef struct Kernel {
+    KernelRun *run;
+} Kernel;
+
+/* Chooses a kernel: fills in tasks, scratch and detail. */
+typedef void KernelPrepare(const Program *p, Instruction *i, Isa isa);
+KernelPrepare group_prepare, combine_prepare, product_prepare, take_prepare, scatter_prepare, pick_prepare,
+    argmax_prepare, concat_prepare, pad_prepare;
+
+static inline void *frame_pointer(const Frame *f, const View *v)
+{
+    return (char *)f->slot[v->slot] + v->offset;
+}
+
+/* The coordinates of element `index` of a shape, row-major; returns the offset they have under the strides. */
+static inline int64_t shape_locate(const Shape *s, int64_t index, const int64_t *stride, int64_t *coordinate)
+{
+    int64_t at = 0;
+    for (int a = s->rank - 1; a >= 0; a--) {
+        coordinate[a] = index % s->dim[a];
+        index /= s->dim[a];
+        at += coordinate[a] * stride[a];
+    }
+    return at;
+}
+
+#endif

@@ -1,0 +1,214 @@
+/* run.c: all threads walk the instructions of a program together and meet where the plan says so. See cpu.h. */
+#include "cpu/cpu.h"
+
+#include "cpu/kernel.h"
+
+#include <string.h>
+
+static KernelPrepare *const cpu_kernels[OP_COUNT] = {
+    [OP_copy] = group_prepare,     [OP_sum] = combine_prepare,  [OP_amax] = combine_prepare,
+    [OP_matmul] = product_prepare, [OP_take] = take_prepare,    [OP_scatter] = scatter_prepare,
+    [OP_pick] = pick_prepare,      [OP_argmax] = argmax_prepare, [OP_concat] = concat_prepare,
+    [OP_pad] = pad_prepare,
+};
+
+static void cpu_prepare(const Backend *b, Program *p, Instruction *i)
+{
+    if (i->op != OP_loop) cpu_kernels[i->op](p, i, (Isa)b->level);
+}
+
+const Backend *cpu_backend(Isa isa)
+{
+    static const Backend backend[ISA_COUNT] = {
+        {.name = "cpu", .prepare = cpu_prepare, .level = ISA_BASE},
+        {.name = "cpu", .prepare = cpu_prepare, .level = ISA_AVX2},
+        {.name = "cpu", .prepare = cpu_prepare, .level = ISA_AVX512},
+    };
+    return &backend[isa];
+}
+
+/* ---- Workspaces ---- */
+
+enum { CPU_LINE = 64 };
+
+static size_t cpu_line(size_t bytes)
+{
+    return (bytes + CPU_LINE - 1) / CPU_LINE * CPU_LINE + CPU_LINE;
+}
+
+/* What a thread needs of its own for each level of loops: slots bound to the turn. */
+static size_t cpu_private(const Program *p)
+{
+    size_t most = 0;
+    for (int i = 0; i < p->instructions; i++) {
+        if (!p->instruction[i].loop) continue;
+        const Program *b = p->instruction[i].loop->body;
+        size_t need = cpu_line((size_t)b->slots * sizeof(void *)) + cpu_private(b);
+        if (need > most) most = need;
+    }
+    return most;
+}
+
+Workspace *cpu_workspace(const Program *p, int threads)
+{
+    Workspace *w = memory_zero(1, sizeof *w);
+    if (!w) return NULL;
+    w->program = p;
+    w->threads = threads < 1 ? 1 : threads;
+    w->scalar = memory_new((size_t)p->scalars + 1, sizeof *w->scalar);
+    w->slot = memory_zero((size_t)p->slots, sizeof *w->slot);
+    w->work = memory_new(cpu_line(p->work) + (size_t)w->threads * (cpu_line(p->scratch) + cpu_private(p)), 1);
+    if (!w->scalar || !w->slot || !w->work) {
+        cpu_workspace_free(w);
+        return NULL;
+    }
+    memcpy(w->scalar, p->scalar, (size_t)p->scalars * sizeof *w->scalar);
+    return w;
+}
+
+void cpu_workspace_free(Workspace *w)
+{
+    if (!w) return;
+    memory_release(w->scalar);
+    memory_release(w->slot);
+    memory_release(w->work);
+    memory_release(w);
+}
+
+/* ---- Walking ---- */
+
+static void scalars_run(const Program *p, double *scalar)
+{
+    for (int i = 0; i < p->scalar_steps; i++) {
+        const ScalarStep *s = &p->scalar_step[i];
+        double x[3] = {0};
+        for (int k = 0; k < ops_table[s->op].inputs; k++)
+            x[k] = scalar[s->source[k]];
+        scalar[s->target] = ops_table[s->op].reference(x[0], x[1], x[2]);
+    }
+}
+
+typedef struct Walker {
+    Threads *threads;
+    int thread, count;
+} Walker;
+
+static void walk(const Walker *w, const Frame *f, char *private);
+
+/* This thread's share of a copy. */
+static void walk_copy(const Walker *w, void *to, const void *from, int64_t bytes)
+{
+    int64_t begin = bytes * w->thread / w->count, end = bytes * (w->thread + 1) / w->count;
+    memcpy((char *)to + begin, (const char *)from + begin, (size_t)(end - begin));
+}
+
+static void walk_meet(const Walker *w)
+{
+    if (w->count > 1) threads_barrier(w->threads, w->thread);
+}
+
+static char *carry_buffer(const Frame *f, const Carry *c, int64_t turn)
+{
+    return (char *)f->slot[SLOT_WORK] + c->buffer[turn & 1];
+}
+
+static void *bind_pointer(const Frame *f, const LoopPlan *l, const Bind *b, int64_t turn, int64_t position)
+{
+    switch (b->kind) {
+    case BIND_CARRIED: return carry_buffer(f, &l->carry[b->carry], turn);
+    case BIND_NEXT: return carry_buffer(f, &l->carry[b->carry], turn + 1);
+    case BIND_POSITION: return &l->position[position];
+    case BIND_ELEMENT: return (char *)frame_pointer(f, &b->view) + position * b->stride;
+    default: return frame_pointer(f, &b->view);
+    }
+}
+
+/* The values carried into this turn join the history, if somebody reads it. */
+static void walk_history(const Walker *w, const Frame *f, const LoopPlan *l, int64_t turn, int64_t position)
+{
+    for (int c = 0; c < l->carries; c++) {
+        const Carry *carry = &l->carry[c];
+        if (carry->history.slot < 0) continue;
+        char *to = (char *)frame_pointer(f, &carry->history) + position * carry->bytes;
+        walk_copy(w, to, carry_buffer(f, carry, turn), carry->bytes);
+    }
+}
+
+static void walk_loop(const Walker *w, const Frame *f, const LoopPlan *l, char *private)
+{
+    const Program *b = l->body;
+    Frame body = {.program = b, .slot = (void **)(void *)private, .scratch = f->scratch};
+    private += cpu_line((size_t)b->slots * sizeof(void *));
+    double *scalar = (double *)(void *)((char *)f->slot[SLOT_WORK] + l->scalars_at);
+    body.slot[SLOT_WORK] = (char *)f->slot[SLOT_WORK] + l->work;
+    body.slot[SLOT_SCALARS] = scalar;
+    if (!w->thread) {
+        const double *outer = f->slot[SLOT_SCALARS];
+        memcpy(scalar, b->scalar, (size_t)b->scalars * sizeof *scalar);
+        for (int i = 0; i < l->scalars; i++)
+            scalar[l->scalar[i].inner] = outer[l->scalar[i].outer];
+        scalars_run(b, scalar);
+    }
+    for (int c = 0; c < l->carries; c++)
+        walk_copy(w, carry_buffer(f, &l->carry[c], 0), frame_pointer(f, &l->carry[c].initial), l->carry[c].bytes);
+    for (int64_t turn = 0; turn < l->count; turn++) {
+        int64_t position = l->reverse ? l->count - 1 - turn : turn;
+        walk_meet(w);
+        for (int s = SLOT_FIRST; s < b->slots; s++)
+            body.slot[s] = bind_pointer(f, l, &l->bind[s], turn, position);
+        walk_history(w, f, l, turn, position);
+        walk(w, &body, private);
+    }
+    walk_meet(w);
+    for (int c = 0; c < l->carries; c++)
+        if (l->carry[c].last.slot >= 0)
+            walk_copy(w, frame_pointer(f, &l->carry[c].last), carry_buffer(f, &l->carry[c], l->count), l->carry[c].bytes);
+}
+
+static void walk(const Walker *w, const Frame *f, char *private)
+{
+    const Program *p = f->program;
+    for (int n = 0; n < p->instructions; n++) {
+        const Instruction *i = &p->instruction[n];
+        if (i->barrier) walk_meet(w);
+        if (i->loop) {
+            walk_loop(w, f, i->loop, private);
+            continue;
+        }
+        KernelRun *run = ((const Kernel *)i->detail)->run;
+        for (int64_t task = w->thread; task < i->tasks; task += w->count)
+            run(f, i, task);
+    }
+}
+
+typedef struct Walking {
+    Workspace *workspace;
+    Threads *threads;
+} Walking;
+
+static void walk_thread(void *context, int thread, int count)
+{
+    const Walking *now = context;
+    Workspace *w = now->workspace;
+    const Program *p = w->program;
+    size_t scratch = cpu_line(p->scratch), own = scratch + cpu_private(p);
+    Frame f = {.program = p, .slot = w->slot};
+    f.scratch = (char *)w->work + cpu_line(p->work) + (size_t)thread * own;
+    Walker walker = {now->threads, thread, count};
+    walk(&walker, &f, f.scratch + scratch);
+}
+
+/* Work that takes less than waking a thread is done alone: operations in a run, multiply-adds and bytes alike. */
+enum { CPU_ALONE = 100000 };
+
+void cpu_run(Workspace *w, Threads *threads)
+{
+    const Program *p = w->program;
+    w->slot[SLOT_WORK] = w->work;
+    w->slot[SLOT_SCALARS] = w->scalar;
+    scalars_run(p, w->scalar);
+    int count = p->multiply_adds + p->bytes < CPU_ALONE ? 1 : w->threads;
+    Walking now = {w, threads};
+    if (count == 1 || !threads) walk_thread(&now, 0, 1);
+    else threads_run_some(threads, count, walk_thread, &now);
+}

@@ -1,0 +1,44 @@
+/* encode.h: text cells -> numbers, by the columns that a model was trained with. For the trainer (whole tables) and for
+ * `predict` (row by row). Knows columns, tables and datasets. */
+#ifndef DATA_ENCODE_H
+#define DATA_ENCODE_H
+
+#include "data/columns.h"
+#include "data/dataset.h"
+#include "data/table.h"
+
+typedef struct Encoder {
+    const Columns *columns;
+    const char *file; /* for messages */
+    DataType real;    /* numbers must fit DATA_F32 or DATA_F64 */
+    size_t
+        *field; /* [columns->count]: where a row of this file has it; COLUMN_NONE: nowhere, or not needed */
+    size_t unknown;                      /* cells so far with a category that training did not see */
+    size_t unknown_line, unknown_column; /* of the first of them */
+    char unknown_shown[CELL_SHOWN];
+} Encoder;
+
+/* Finds the columns of a file by name, or, in one without a header, by position: all of them, all but the target, or
+ * the inputs only. Extra columns are ignored. Without `target` neither target nor weights are read. */
+int encoder_open(Encoder *n, const Columns *k, DataType real, const char *file, bool header,
+                 const char *const *names, size_t count, bool target, Error *e);
+
+/* Encodes a row: x [features]; *t is a class number or a value, NaN if missing (t may be NULL); *weight likewise, 1 if
+ * the file has none. A missing number becomes the training mean, a missing or unknown category all zeros. */
+int encoder_row(Encoder *n, const char *const *cells, size_t line, double *x, double *t, double *weight,
+                Error *e);
+
+/* Appends the one warning about unknown categories, if there were any. */
+void encoder_warn(const Encoder *n, Text *warnings);
+
+void encoder_close(Encoder *n);
+
+/* Encodes a table as f32 or f64. With `target`, rows without one are left out with a warning. */
+int columns_dataset(Dataset *d, const Columns *k, const Table *t, DataType real, bool target, Text *warnings,
+                    Error *e);
+
+/* Takes means and standard deviations of the numeric inputs, and of a regression target, over the training rows of
+ * the dataset that columns_dataset made for them, and fills in the missing numbers of all its rows. */
+int columns_measure(Columns *k, Dataset *d, const size_t *rows, size_t n, Error *e);
+
+#endif

@@ -1,0 +1,391 @@
+/* infer.c: see infer.h. */
+#include "data/infer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    INFER_CLASSES = 20,     /* a target of more distinct integers is a quantity */
+    INFER_CLASS_ROWS = 5,   /* and so is one with fewer rows for each of them, if there are more than two */
+    INFER_FEW = 8,          /* so few texts are never "nearly every row its own", unless all differ */
+    INFER_CATEGORIES = 1000 /* more would make a wide net of single cases */
+};
+
+typedef struct Infer {
+    Columns *k;
+    const Table *t;
+    const InferOptions *o;
+    Text *warnings;
+    Error *e;
+    size_t *rows, row_count; /* those with a target */
+} Infer;
+
+/* What the cells of a column are. */
+typedef struct Census {
+    size_t cells, numbers, texts; /* cells: those not missing */
+    size_t text, infinite;        /* the first rows of each; COLUMN_NONE: none */
+    size_t before, after;         /* numbers before the first text, and after it */
+    bool integers;                /* all numbers are */
+    bool counts;                  /* each number is one more than the one in the row before */
+    double least, most;
+} Census;
+
+static void infer_count_number(Census *s, double value, size_t row, double *first)
+{
+    if (!s->numbers) *first = value - (double)row;
+    s->numbers++;
+    *(s->text == COLUMN_NONE ? &s->before : &s->after) += 1;
+    s->integers &= value == floor(value);
+    s->counts &= value - (double)row == *first;
+    s->least = fmin(s->least, value);
+    s->most = fmax(s->most, value);
+}
+
+static Census infer_census(const Infer *f, size_t column)
+{
+    Census s = {.text = COLUMN_NONE,
+                .infinite = COLUMN_NONE,
+                .integers = true,
+                .counts = true,
+                .least = HUGE_VAL,
+                .most = -HUGE_VAL};
+    double value = 0, first = 0;
+    for (size_t i = 0; i < f->row_count; i++) {
+        size_t row = f->rows[i];
+        CellKind kind = columns_cell(f->k, table_cell(f->t, row, column), &value);
+        s.cells += kind != CELL_MISSING;
+        if (kind == CELL_NUMBER) infer_count_number(&s, value, row, &first);
+        if (kind == CELL_INFINITE && s.infinite == COLUMN_NONE) s.infinite = row;
+        if (kind != CELL_TEXT) continue;
+        s.texts++;
+        if (s.text == COLUMN_NONE) s.text = row;
+    }
+    return s;
+}
+
+/* The distinct values of a column, sorted. Those of a numeric column are one if their numbers are equal. */
+typedef struct Level {
+    const char *cell;
+    double value; /* 0 in a text column */
+} Level;
+
+static int infer_level_compare(const void *a, const void *b)
+{
+    const Level *x = a, *y = b;
+    int order = (x->value > y->value) - (x->value < y->value);
+    return order ? order : strcmp(x->cell, y->cell);
+}
+
+static size_t infer_unique(Level *levels, size_t n, bool numbers)
+{
+    size_t unique = 0;
+    for (size_t i = 0; i < n; i++) {
+        const Level *last = unique ? levels + unique - 1 : NULL;
+        if (last && last->value == levels[i].value && (numbers || !strcmp(last->cell, levels[i].cell)))
+            continue;
+        levels[unique++] = levels[i];
+    }
+    return unique;
+}
+
+/* NULL, with the error set, if memory runs out. */
+static Level *infer_levels(const Infer *f, size_t column, bool numbers, size_t *count)
+{
+    Level *levels = memory_new(f->row_count, sizeof *levels);
+    if (!levels) return error_memory(f->e), NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < f->row_count; i++) {
+        double value = 0;
+        const char *cell = table_cell(f->t, f->rows[i], column);
+        if (columns_cell(f->k, cell, &value) != CELL_MISSING)
+            levels[n++] = (Level){cell, numbers ? value : 0};
+    }
+    qsort(levels, n, sizeof *levels, infer_level_compare);
+    *count = infer_unique(levels, n, numbers);
+    return levels;
+}
+
+static int infer_keep_levels(Infer *f, Column *c, const Level *levels, size_t count, bool numbers)
+{
+    c->numbers = numbers;
+    if (!(c->levels = memory_zero(count, sizeof *c->levels))) return error_memory(f->e);
+    c->level_count = count;
+    for (size_t i = 0; i < count; i++)
+        if (!(c->levels[i] = memory_string(levels[i].cell))) return error_memory(f->e);
+    return NUDGE_OK;
+}
+
+/* A word as a recipe or a shell takes it: quoted unless it is plain. */
+static void infer_word(Text *out, const char *word)
+{
+    bool plain = *word;
+    for (const char *s = word; *s; s++)
+        plain &= (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') ||
+                 strchr("_-.", *s);
+    text_print(out, plain ? "%s" : "\"%s\"", word);
+}
+
+static int infer_place(const Infer *f, size_t row, size_t column, const char *what, const char *advice,
+                       const char *ways)
+{
+    char shown[CELL_SHOWN];
+    return error_set(f->e, NUDGE_INPUT, "%s:%zu:%zu: \"%s\" %s in column %s\n  %s%s", f->t->file,
+                     f->t->line[row], column + 1, cell_shown(shown, table_cell(f->t, row, column)), what,
+                     f->t->column[column].name, advice, ways);
+}
+
+/* "to treat it as missing: missing=heavy, to leave the column out: ignore=weight" */
+static void infer_ways(const Infer *f, size_t row, size_t column, Text *out)
+{
+    text_print(out, "to treat it as missing: missing=");
+    infer_word(out, table_cell(f->t, row, column));
+    bool target = f->k->column[column].role == COLUMN_TARGET;
+    text_print(out, target ? ", to learn classes: task=classify" : ", to leave the column out: ignore=");
+    if (!target) infer_word(out, f->t->column[column].name);
+}
+
+static int infer_not_number(const Infer *f, const Census *s, size_t column)
+{
+    Text advice = {0}, ways = {0};
+    bool first = !s->before;
+    size_t numbers = first ? s->after : s->before;
+    if (first && !numbers)
+        text_print(&advice, "none of its cells is; ");
+    else if (numbers == 1)
+        text_print(&advice, "the row %s it is; ", first ? "after" : "before");
+    else
+        text_print(&advice, "%s%zu rows %s it are; ", first ? "" : "the ", numbers,
+                   first ? "after" : "before");
+    infer_ways(f, s->text, column, &ways);
+    infer_place(f, s->text, column, "is not a number", text_end(&advice), text_end(&ways));
+    text_free(&advice);
+    text_free(&ways);
+    return f->e->status;
+}
+
+static int infer_infinite(const Infer *f, const Census *s, size_t column)
+{
+    Text ways = {0};
+    infer_ways(f, s->infinite, column, &ways);
+    infer_place(f, s->infinite, column, "is not finite", "", text_end(&ways));
+    text_free(&ways);
+    return f->e->status;
+}
+
+/* Mixed cells: are the texts mistakes in a column of numbers, or names beside codes ("1", "2", "3+")? Names beside
+ * codes are few, come again, and are more than one cell in ten. */
+static bool infer_is_number_column(const Census *s, size_t distinct)
+{
+    size_t numbers = s->cells - s->texts;
+    if (numbers * 2 <= s->cells) return false;
+    return numbers * 10 >= s->cells * 9 || distinct > INFER_CLASSES || distinct * 4 > s->cells;
+}
+
+static bool infer_nearly_unique(size_t distinct, size_t cells)
+{
+    return (distinct == cells && cells > 2) || (distinct > INFER_FEW && distinct * 2 > cells);
+}
+
+static void infer_warn(Infer *f, size_t column, const char *reason, size_t distinct)
+{
+    text_print(f->warnings, "column %s is left out: %s", f->t->column[column].name, reason);
+    if (distinct) text_print(f->warnings, " (%zu in %zu rows)", distinct, f->row_count);
+    text_put(f->warnings, '\n');
+}
+
+static int infer_category(Infer *f, const Census *s, size_t column)
+{
+    Column *c = f->k->column + column;
+    size_t count;
+    Level *levels = infer_levels(f, column, false, &count);
+    if (!levels) return f->e->status;
+    if (s->numbers && infer_is_number_column(s, count))
+        infer_not_number(f, s, column);
+    else if (count == 1 && s->cells == f->row_count)
+        infer_warn(f, column, "it is the same in every row", 0);
+    else if (infer_nearly_unique(count, s->cells))
+        infer_warn(f, column, "nearly every row has its own text", count);
+    else if (count > INFER_CATEGORIES)
+        infer_warn(f, column, "it has too many categories", count);
+    else {
+        c->role = COLUMN_CATEGORY;
+        infer_keep_levels(f, c, levels, count, false);
+    }
+    memory_release(levels);
+    return f->e->status;
+}
+
+static int infer_input(Infer *f, size_t column)
+{
+    Census s = infer_census(f, column);
+    bool unnamed = !column && f->t->header && !strcmp(f->t->column[column].name, "column1");
+    if (s.texts) return infer_category(f, &s, column);
+    if (s.infinite != COLUMN_NONE) return infer_infinite(f, &s, column);
+    if (!s.cells)
+        infer_warn(f, column, "it is empty", 0);
+    else if (s.least == s.most)
+        infer_warn(f, column, "it is the same in every row", 0);
+    else if (unnamed && s.counts)
+        infer_warn(f, column, "it has no name and counts the rows", 0);
+    else
+        f->k->column[column].role = COLUMN_NUMBER;
+    return NUDGE_OK;
+}
+
+static bool infer_is_class(const Census *s, size_t distinct)
+{
+    if (s->texts) return true;
+    return s->integers && distinct <= INFER_CLASSES &&
+           (distinct <= 2 || distinct * INFER_CLASS_ROWS <= s->cells);
+}
+
+static int infer_classes(Infer *f, const Census *s, const Level *levels, size_t count)
+{
+    Column *c = f->k->column + f->k->target;
+    char shown[CELL_SHOWN];
+    if (count < 2)
+        return error_set(
+            f->e, NUDGE_INPUT,
+            "%s: column %s is %s in every row; a classifier needs at least 2 classes to tell apart",
+            f->t->file, c->name, cell_shown(shown, levels->cell));
+    if (f->o->task == TASK_INFER && s->texts && infer_nearly_unique(count, s->cells))
+        return error_set(
+            f->e, NUDGE_INPUT,
+            "%s: the target %s has %zu different texts in %zu rows; name another column with target=, "
+            "or say task=classify",
+            f->t->file, c->name, count, f->row_count);
+    f->k->classify = true;
+    return infer_keep_levels(f, c, levels, count, !s->texts);
+}
+
+static int infer_target(Infer *f)
+{
+    size_t column = f->k->target, count;
+    Census s = infer_census(f, column);
+    if (s.texts && f->o->task == TASK_REGRESS) return infer_not_number(f, &s, column);
+    if (s.infinite != COLUMN_NONE && !s.texts) return infer_infinite(f, &s, column);
+    if (f->o->task == TASK_REGRESS) return NUDGE_OK;
+    Level *levels = infer_levels(f, column, !s.texts, &count);
+    if (!levels) return f->e->status;
+    bool classify = f->o->task == TASK_CLASSIFY || infer_is_class(&s, count);
+    if (s.numbers && s.texts && f->o->task == TASK_INFER && infer_is_number_column(&s, count))
+        infer_not_number(f, &s, column);
+    else if (classify)
+        infer_classes(f, &s, levels, count);
+    memory_release(levels);
+    return f->e->status;
+}
+
+/* Finds a column that the user named. */
+static int infer_find(Infer *f, const char *key, const char *name, size_t *column)
+{
+    if ((*column = columns_find(f->k, name)) != COLUMN_NONE) return NUDGE_OK;
+    const char **names = memory_new(f->k->count, sizeof *names);
+    if (!names) return error_memory(f->e);
+    Text list = {0};
+    for (size_t i = 0; i < f->k->count; i++) {
+        names[i] = f->k->column[i].name;
+        if (i < INFER_CLASSES) text_print(&list, "%s%s", i ? ", " : "", names[i]);
+    }
+    if (f->k->count > INFER_CLASSES) text_print(&list, ", ...");
+    const char *near = name_nearest(name, names, f->k->count);
+    error_set(f->e, NUDGE_INPUT,
+              near ? "%s: %s=%s: no column is called that; did you mean %s?"
+                   : "%s: %s=%s: no column is called that; there are %s",
+              f->t->file, key, name, near ? near : text_end(&list));
+    text_free(&list);
+    memory_release(names);
+    return f->e->status;
+}
+
+static int infer_clash(Infer *f, const char *name, const char *a, const char *b)
+{
+    return error_set(f->e, NUDGE_INPUT, "%s: column %s is both %s and %s; choose one", f->t->file, name, a,
+                     b);
+}
+
+/* Marks the columns that the user named; `ignored` [count] gets those to ignore. */
+static int infer_named(Infer *f, bool *ignored)
+{
+    const InferOptions *o = f->o;
+    size_t column;
+    for (size_t i = 0; i < o->ignore_count; i++) {
+        if (infer_find(f, "ignore", o->ignore[i], &column)) return f->e->status;
+        ignored[column] = true;
+    }
+    f->k->target = f->k->weight = COLUMN_NONE;
+    if (o->weight && infer_find(f, "weight", o->weight, &f->k->weight)) return f->e->status;
+    if (o->target && infer_find(f, "target", o->target, &f->k->target)) return f->e->status;
+    for (size_t i = f->k->count; !o->target && i-- > 0 && f->k->target == COLUMN_NONE;)
+        if (!ignored[i] && i != f->k->weight) f->k->target = i;
+    if (f->k->target == COLUMN_NONE)
+        return error_set(f->e, NUDGE_INPUT, "%s: no column is left to be the target; ignore fewer",
+                         f->t->file);
+    if (ignored[f->k->target]) return infer_clash(f, o->target, "the target", "ignored");
+    if (f->k->weight == f->k->target) return infer_clash(f, o->weight, "the target", "the weight");
+    if (o->weight && ignored[f->k->weight]) return infer_clash(f, o->weight, "the weight", "ignored");
+    f->k->column[f->k->target].role = COLUMN_TARGET;
+    if (o->weight) f->k->column[f->k->weight].role = COLUMN_WEIGHT;
+    return NUDGE_OK;
+}
+
+/* Collects the rows that have a target. */
+static int infer_rows(Infer *f)
+{
+    double value;
+    const char *target = f->k->column[f->k->target].name;
+    for (size_t i = 0; i < f->t->rows; i++)
+        if (columns_cell(f->k, table_cell(f->t, i, f->k->target), &value) != CELL_MISSING)
+            f->rows[f->row_count++] = i;
+    if (f->row_count >= 2) return NUDGE_OK;
+    return error_set(f->e, NUDGE_INPUT,
+                     "%s: has %s row with a value in its target column %s; training needs at least 2",
+                     f->t->file, f->row_count ? "only one" : "no", target);
+}
+
+static int infer_inputs(Infer *f, const bool *ignored)
+{
+    for (size_t i = 0; i < f->k->count; i++)
+        if (f->k->column[i].role == COLUMN_OUT && !ignored[i] && infer_input(f, i)) return f->e->status;
+    columns_lay_out(f->k);
+    if (f->k->features) return NUDGE_OK;
+    return error_set(
+        f->e, NUDGE_INPUT,
+        "%s: no column is left to learn %s from: the others are ignored, constant or different in every row",
+        f->t->file, f->k->column[f->k->target].name);
+}
+
+static int infer_start(Infer *f)
+{
+    Columns *k = f->k;
+    if (!(k->column = memory_zero(f->t->columns, sizeof *k->column))) return error_memory(f->e);
+    k->count = f->t->columns;
+    for (size_t i = 0; i < k->count; i++) {
+        k->column[i].mean = k->column[i].scale = (double)NAN;
+        if (!(k->column[i].name = memory_string(f->t->column[i].name))) return error_memory(f->e);
+    }
+    if (!(k->missing = memory_zero(f->o->missing_count, sizeof *k->missing))) return error_memory(f->e);
+    for (; k->missing_count < f->o->missing_count; k->missing_count++)
+        if (!(k->missing[k->missing_count] = memory_string(f->o->missing[k->missing_count])))
+            return error_memory(f->e);
+    return NUDGE_OK;
+}
+
+int columns_fit(Columns *k, const Table *t, const InferOptions *options, Text *warnings, Error *e)
+{
+    static const InferOptions usual = {0};
+    *k = (Columns){0};
+    Infer f = {.k = k, .t = t, .o = options ? options : &usual, .warnings = warnings, .e = e};
+    bool *ignored = memory_zero(t->columns, sizeof *ignored);
+    f.rows = memory_new(t->rows, sizeof *f.rows);
+    if (!ignored || !f.rows)
+        error_memory(e);
+    else if (!infer_start(&f) && !infer_named(&f, ignored) && !infer_rows(&f) && !infer_target(&f))
+        infer_inputs(&f, ignored);
+    memory_release(ignored);
+    memory_release(f.rows);
+    if (!e->status && warnings->failed) error_memory(e);
+    if (e->status) columns_free(k);
+    return e->status;
+}

@@ -1,0 +1,30 @@
+/* infer.h: decides what each column of a training table is. For the trainer, once for each run; knows tables. */
+#ifndef DATA_INFER_H
+#define DATA_INFER_H
+
+#include "data/columns.h"
+#include "data/table.h"
+
+typedef enum DataTask { TASK_INFER, TASK_CLASSIFY, TASK_REGRESS } DataTask;
+
+typedef struct InferOptions {
+    const char *target; /* NULL: the last column that is not named below */
+    const char *weight; /* NULL: none */
+    DataTask task;
+    const char *const *ignore;
+    size_t ignore_count;
+    const char *const *missing; /* beside pandas' list */
+    size_t missing_count;
+} InferOptions;
+
+/* The rules:
+ *  - A column whose cells are all numbers, but for missing ones, is a number; otherwise a category. If most cells are
+ *    numbers and the rest look like mistakes, that is an error.
+ *  - A text target, or one of few distinct integers, is classified; any other regressed.
+ *  - Left out with a warning: constant columns, empty ones, text that is different in nearly every row, and an unnamed
+ *    first column that counts the rows.
+ *  - Rows without a target count for nothing.
+ * Statistics come later (columns_measure). Warnings are appended to *warnings, one a line. On failure *k is empty. */
+int columns_fit(Columns *k, const Table *t, const InferOptions *options, Text *warnings, Error *e);
+
+#endif

@@ -1,0 +1,150 @@
+/* commands.c: see commands.h. */
+#include "jobs/commands.h"
+
+#include "base/text.h"
+#include "jobs/job.h"
+#include <string.h>
+
+static const CommandRow command_table[] = {
+    {"train",
+     "RECIPE | DATA [LABELS]",
+     0,
+     2,
+     true,
+     "trains a network on a table, on images, or by a recipe",
+     "A CSV file alone is enough: target, task, network, loss and optimizer are chosen to suit it, and named. A "
+     "recipe (a .yaml file) or KEY=VALUE decides any of them; `nudge help recipe` lists the keys.\n\n"
+     "The run is written to a directory, runs/NAME unless -o names one: recipe.yaml with every decision, "
+     "model.safetensors with the best weights, checkpoint.safetensors with all that --resume needs, and log.csv. "
+     "Ctrl-C writes a checkpoint and ends; a second one ends at once.",
+     {"nudge train iris.csv",
+      "nudge train iris.csv target=species epochs=50 net='dense(16) tanh dense(classes)'",
+      "nudge train digits.yaml -o runs/digits", "nudge train --resume runs/digits"},
+     job_train},
+    {"eval",
+     "MODEL [DATA [LABELS]]",
+     1,
+     3,
+     false,
+     "measures a model: loss and metrics, beside the trivial predictor's",
+     "MODEL is a run's directory or a model.safetensors. Without DATA it is measured on the test part that its "
+     "recipe names, else on the rows that were held out of training; it says which.",
+     {"nudge eval runs/iris", "nudge eval runs/iris new.csv", "nudge eval runs/iris --json"},
+     job_eval},
+    {"predict",
+     "MODEL [DATA | -]",
+     1,
+     2,
+     false,
+     "writes a prediction for each row, as CSV",
+     "Rows come from DATA, or from standard input. A classifier's prediction is followed by the probability of each "
+     "class, in columns p_CLASS. A row is written as soon as its row is in, so it can stand in a pipe.",
+     {"nudge predict runs/iris new.csv > predictions.csv",
+      "tail -f rows.csv | nudge predict runs/iris --keep id"},
+     job_predict},
+    {"cv",
+     "RECIPE | DATA [LABELS]",
+     1,
+     2,
+     true,
+     "cross-validates: trains k times, each time judged on another part",
+     "The rows are dealt into k parts, stratified by class. Each part is once the one to judge by, while the others "
+     "train. It prints each part's metrics, their mean, and their spread (standard deviation). Nothing is kept.",
+     {"nudge cv iris.csv", "nudge cv iris.csv --folds 10 net='dense(8) relu dense(classes)'"},
+     job_cv},
+    {"importance",
+     "MODEL [DATA [LABELS]]",
+     1,
+     3,
+     false,
+     "tells which columns a model relies on (permutation importance)",
+     "Shuffles one column at a time and measures how much worse the model gets (Breiman, Random Forests, 2001). "
+     "Without DATA it uses the rows that `nudge eval` would.",
+     {"nudge importance runs/iris", "nudge importance runs/iris new.csv --repeats 20"},
+     job_importance},
+    {"help",
+     "[COMMAND | recipe]",
+     0,
+     1,
+     false,
+     "explains a command, or the keys of a recipe",
+     "",
+     {"nudge help train", "nudge help recipe", "nudge help --man > nudge.1",
+      "source <(nudge help --completion bash)"},
+     job_help},
+};
+
+enum { COMMAND_ROWS = sizeof command_table / sizeof *command_table };
+
+static const OptionRow option_table[] = {
+    {"output", 'o', "DIR", "output", "train", "runs/NAME", "the directory to write the run to"},
+    {"resume", 0, "DIR", NULL, "train", NULL, "goes on with the run in DIR from its checkpoint"},
+    {"keep", 0, "COLUMNS", NULL, "predict", NULL,
+     "columns of the input to copy before the prediction, separated by commas"},
+    {"folds", 'k', "K", NULL, "cv", "5", "how many parts"},
+    {"repeats", 0, "N", NULL, "importance", "5", "how often each column is shuffled"},
+    {"delimiter", 0, "C", "delimiter", "eval predict importance", NULL,
+     "what separates fields; by default told from the file"},
+    {"header", 0, "true|false", "header", "eval predict importance", NULL,
+     "whether the first row has names; by default told from the file"},
+    {"threads", 0, "N", "threads", "train eval predict cv importance", "0",
+     "how many threads compute; 0: one for each processor"},
+    {"man", 0, NULL, NULL, "help", NULL, "prints the man page"},
+    {"completion", 0, "SHELL", NULL, "help", NULL, "prints completions for bash, zsh or fish"},
+    {"json", 0, NULL, NULL, NULL, NULL, "prints one JSON object a line, to standard output"},
+    {"quiet", 'q', NULL, NULL, NULL, NULL, "prints results and errors only"},
+    {"help", 'h', NULL, NULL, NULL, NULL, "explains the command"},
+    {"version", 0, NULL, NULL, NULL, NULL, "prints the version"},
+};
+
+enum { OPTION_ROWS = sizeof option_table / sizeof *option_table };
+
+const CommandRow *commands_table(size_t *count)
+{
+    *count = COMMAND_ROWS;
+    return command_table;
+}
+
+const OptionRow *commands_options(size_t *count)
+{
+    *count = OPTION_ROWS;
+    return option_table;
+}
+
+const CommandRow *command_find(const char *name)
+{
+    for (const CommandRow *row = command_table; row < command_table + COMMAND_ROWS; row++)
+        if (!strcmp(row->name, name)) return row;
+    return NULL;
+}
+
+const char *command_nearest(const char *name)
+{
+    const char *names[COMMAND_ROWS];
+    for (size_t i = 0; i < COMMAND_ROWS; i++)
+        names[i] = command_table[i].name;
+    return name_nearest(name, names, COMMAND_ROWS);
+}
+
+bool option_belongs(const OptionRow *option, const CommandRow *command)
+{
+    size_t length = strlen(command->name);
+    for (const char *at = option->commands; at && (at = strstr(at, command->name)); at += length)
+        if ((at == option->commands || at[-1] == ' ') && (!at[length] || at[length] == ' ')) return true;
+    return !option->commands;
+}
+
+const OptionRow *option_find(const CommandRow *command, const char *name, size_t length)
+{
+    for (const OptionRow *row = option_table; row < option_table + OPTION_ROWS; row++)
+        if (strlen(row->name) == length && !memcmp(row->name, name, length) && option_belongs(row, command))
+            return row;
+    return NULL;
+}
+
+const OptionRow *option_find_letter(const CommandRow *command, char letter)
+{
+    for (const OptionRow *row = option_table; row < option_table + OPTION_ROWS; row++)
+        if (row->letter && row->letter == letter && option_belongs(row, command)) return row;
+    return NULL;
+}

@@ -1,0 +1,112 @@
+/* decide.c: see decide.h. The tables below hold the judgement: small tables get small nets, many passes and large
+ * steps; large ones the opposite. The first row whose limit is not exceeded counts. */
+#include "jobs/decide.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    size_t rows, batch, epochs;
+    const char *optimizer;
+} decide_sizes[] = {
+    {500, 16, 100, "adam(lr=0.01)"},
+    {5000, 32, 100, "adam(lr=0.003)"},
+    {50000, 64, 50, "adam(lr=1e-3)"},
+    {(size_t)-1, 128, 20, "adam(lr=1e-3)"},
+};
+
+static const struct {
+    size_t rows, features, width;
+} decide_widths[] = {
+    {1000, 64, 32},
+    {20000, 256, 64},
+    {(size_t)-1, (size_t)-1, 128},
+};
+
+enum { DECIDE_PATIENCE = 10 };
+
+static int decide_text(Settings *s, const char *key, const char *value, Error *e)
+{
+    return settings_is_set(s, key) ? NUDGE_OK : settings_set(s, key, value, "chosen", e);
+}
+
+static int decide_count(Settings *s, const char *key, size_t value, Error *e)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%zu", value);
+    return decide_text(s, key, text, e);
+}
+
+/* Images get one wide layer, tables two. */
+static int decide_net(Settings *s, const JobData *d, Error *e)
+{
+    char net[128];
+    size_t i = 0;
+    while (d->rows.rows > decide_widths[i].rows || d->rows.features > decide_widths[i].features)
+        i++;
+    size_t width = decide_widths[i].width;
+    const char *last = d->rows.classes ? "classes" : "targets";
+    if (d->table)
+        snprintf(net, sizeof net, "dense(%zu) relu dense(%zu) relu dense(%s)", width, width, last);
+    else
+        snprintf(net, sizeof net, "dense(%zu) relu dense(%s)", width, last);
+    return decide_text(s, "net", net, e);
+}
+
+/* How long to train, unless the user said. Who names a number of epochs wants them all. */
+static int decide_length(Settings *s, size_t epochs, bool judged, Error *e)
+{
+    bool open = !settings_is_set(s, "epochs") && !settings_is_set(s, "steps");
+    int status = open ? decide_count(s, "epochs", epochs, e) : NUDGE_OK;
+    return status ? status : decide_count(s, "patience", open && judged ? DECIDE_PATIENCE : 0, e);
+}
+
+/* Columns that are left out for a reason of their own are written down beside those the user ignores. */
+static int decide_ignored(Settings *s, const Columns *k, Error *e)
+{
+    Text list = {0};
+    JsonWriter w = {.out = &list};
+    json_open(&w, '[');
+    size_t out = 0;
+    for (size_t i = 0; i < k->count; i++)
+        if (k->column[i].role == COLUMN_OUT) out++, json_string(&w, k->column[i].name);
+    json_close(&w, ']');
+    int status = list.failed ? error_memory(e)
+                 : out       ? settings_set(s, "ignore", text_end(&list), "chosen", e)
+                             : NUDGE_OK;
+    text_free(&list);
+    return status;
+}
+
+static int decide_columns(Settings *s, const Columns *k, Error *e)
+{
+    Text name = {0};
+    JsonWriter w = {.out = &name};
+    json_open(&w, '[');
+    json_string(&w, k->column[k->target].name);
+    json_close(&w, ']');
+    int status = name.failed ? error_memory(e) : decide_text(s, "target", text_end(&name), e);
+    text_free(&name);
+    return status ? status : decide_ignored(s, k, e);
+}
+
+static int decide_training(Settings *s, const JobData *d, Error *e)
+{
+    size_t i = 0;
+    while (d->rows.rows > decide_sizes[i].rows)
+        i++;
+    bool judged = settings_named(s, "data", "validation") || settings_number(s, "validation") > 0;
+    int status = decide_text(s, "loss", d->rows.classes ? "cross_entropy" : "mse", e);
+    if (!status) status = decide_text(s, "optimizer", decide_sizes[i].optimizer, e);
+    if (!status) status = decide_count(s, "batch", decide_sizes[i].batch, e);
+    return status ? status : decide_length(s, decide_sizes[i].epochs, judged, e);
+}
+
+int decide(Settings *s, const JobData *d, Error *e)
+{
+    int status = decide_text(s, "task", d->rows.classes ? "classify" : "regress", e);
+    if (!status && d->table) status = decide_columns(s, &d->columns, e);
+    if (!status) status = decide_net(s, d, e);
+    if (!status) status = decide_training(s, d, e);
+    return status ? status : decide_text(s, "threads", "0", e);
+}

@@ -1,0 +1,282 @@
+/* jobdata.c: see jobdata.h. */
+#include "jobs/jobdata.h"
+
+#include "data/idx.h"
+#include "data/infer.h"
+#include "train/fit.h"
+#include <string.h>
+
+/* ---- What kind of file -------------------------------------------------------------------------------------------- */
+
+int jobdata_is_idx(const char *file, bool *is, Error *e)
+{
+    *is = false;
+    if (!strcmp(file, "-")) return NUDGE_OK;
+    unsigned char head[4] = {1};
+    size_t got;
+    Stream *s;
+    if (stream_open(&s, file, e)) return e->status;
+    int status = stream_read_all(s, head, sizeof head, &got, e);
+    stream_close(s);
+    *is = got == sizeof head && !head[0] && !head[1];
+    return status;
+}
+
+int jobdata_csv_options(CsvOptions *options, const Settings *s, Error *e)
+{
+    static const char *const tabs[] = {"\\t", "tab"};
+    *options = (CsvOptions){0};
+    if (settings_is_set(s, "header"))
+        options->header = settings_flag(s, "header") ? CSV_HEADER : CSV_NO_HEADER;
+    const char *delimiter = settings_text(s, "delimiter");
+    if (!delimiter) return NUDGE_OK;
+    options->delimiter = delimiter[0];
+    for (size_t i = 0; i < sizeof tabs / sizeof *tabs; i++)
+        if (!strcmp(delimiter, tabs[i])) return options->delimiter = '\t', NUDGE_OK;
+    if (strlen(delimiter) == 1) return NUDGE_OK;
+    return error_set(e, NUDGE_INPUT, "%s: delimiter: \"%s\" is not one character; write one such as ; or tab",
+                     settings_origin(s, "delimiter"), delimiter);
+}
+
+/* ---- IDX ---------------------------------------------------------------------------------------------------------- */
+
+static int jobdata_open_idx(Dataset *rows, const char *const *file, size_t files, Error *e)
+{
+    if (files == 2) return idx_dataset(rows, file[0], file[1], e);
+    if (files > 2)
+        return error_set(e, NUDGE_INPUT, "%s: is the third file; a list names images and labels, no more",
+                         file[2]);
+    return error_set(e, NUDGE_INPUT, "%s: has images without labels; give both: data=[IMAGES, LABELS]",
+                     file[0]);
+}
+
+/* What is said about columns does not fit images. */
+static int jobdata_no_columns(const Settings *s, const char *file, Error *e)
+{
+    static const char *const keys[] = {"target", "ignore", "missing", "weight", "delimiter", "header"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (settings_is_set(s, keys[i]))
+            return error_set(e, NUDGE_INPUT,
+                             "%s: %s: is about the columns of a table, but %s is an IDX file; remove it",
+                             settings_origin(s, keys[i]), keys[i], file);
+    const char *task = settings_text(s, "task");
+    if (task && !strcmp(task, "regress"))
+        return error_set(e, NUDGE_INPUT,
+                         "%s: task: the labels in an IDX file are classes; write task=classify",
+                         settings_origin(s, "task"));
+    return NUDGE_OK;
+}
+
+/* ---- Tables ------------------------------------------------------------------------------------------------------- */
+
+static DataType jobdata_real(const Settings *s)
+{
+    return strcmp(settings_text(s, "dtype"), "float64") ? DATA_F32 : DATA_F64;
+}
+
+/* The items of a list in the settings, as an array for InferOptions. memory_release. */
+static int jobdata_list(const Settings *s, const char *key, const char ***list, size_t *count, Error *e)
+{
+    for (*count = 0; settings_list(s, key, *count);)
+        ++*count;
+    if (!(*list = memory_new(*count, sizeof **list))) return error_memory(e);
+    for (size_t i = 0; i < *count; i++)
+        (*list)[i] = settings_list(s, key, i);
+    return NUDGE_OK;
+}
+
+/* Losses for numbers mean a regression, also of a column that looks like classes (XOR's 0 and 1 under sse), unless the
+ * net has an output for each class. */
+static DataTask jobdata_task(const Settings *s)
+{
+    static const char *const regressions[] = {"sse", "mse", "mae", "huber", "smooth_l1"};
+    const char *task = settings_text(s, "task"), *loss = settings_text(s, "loss"),
+               *net = settings_text(s, "net");
+    if (task) return strcmp(task, "regress") ? TASK_CLASSIFY : TASK_REGRESS;
+    if (!loss || (net && strstr(net, "classes"))) return TASK_INFER;
+    size_t length = strcspn(loss, " (");
+    for (size_t i = 0; i < sizeof regressions / sizeof *regressions; i++)
+        if (strlen(regressions[i]) == length && !memcmp(loss, regressions[i], length)) return TASK_REGRESS;
+    return TASK_INFER;
+}
+
+static int jobdata_one_target(const Settings *s, Error *e)
+{
+    if (!settings_list(s, "target", 1)) return NUDGE_OK;
+    return error_set(e, NUDGE_INPUT, "%s: target: names %s and %s; a table has one target column",
+                     settings_origin(s, "target"), settings_list(s, "target", 0),
+                     settings_list(s, "target", 1));
+}
+
+static int jobdata_infer(JobData *d, const Table *t, const Settings *s, Error *e)
+{
+    const char **ignore = NULL, **missing = NULL;
+    InferOptions o = {
+        .target = settings_text(s, "target"), .weight = settings_text(s, "weight"), .task = jobdata_task(s)};
+    int status = jobdata_one_target(s, e);
+    if (!status) status = jobdata_list(s, "ignore", &ignore, &o.ignore_count, e);
+    if (!status) status = jobdata_list(s, "missing", &missing, &o.missing_count, e);
+    o.ignore = ignore, o.missing = missing;
+    if (!status) status = columns_fit(&d->columns, t, &o, &d->warnings, e);
+    memory_release(ignore);
+    memory_release(missing);
+    return status;
+}
+
+static int jobdata_open_table(JobData *d, const Settings *s, Error *e)
+{
+    CsvOptions options;
+    Table t;
+    d->table = true;
+    int status = jobdata_csv_options(&options, s, e);
+    if (status || (status = table_open(&t, d->file, &options, e))) return status;
+    status = jobdata_infer(d, &t, s, e);
+    if (!status) status = columns_dataset(&d->rows, &d->columns, &t, jobdata_real(s), true, &d->warnings, e);
+    table_free(&t);
+    return status;
+}
+
+/* ---- For training ------------------------------------------------------------------------------------------------- */
+
+int jobdata_open(JobData *d, const Settings *s, Error *e)
+{
+    *d = (JobData){0};
+    const Setting *train = settings_named(s, "data", "train");
+    if (!train) train = settings_named(s, "data", "");
+    if (!train)
+        return error_set(e, NUDGE_INPUT,
+                         "there is no data to train on; name a file: nudge train data.csv, or data: in "
+                         "the recipe");
+    const char *file[] = {setting_item(train, 0), setting_item(train, 1), setting_item(train, 2)};
+    bool idx = train->count > 1;
+    d->file = file[0];
+    if (!idx && jobdata_is_idx(file[0], &idx, e)) return e->status;
+    if (!idx) return jobdata_open_table(d, s, e);
+    int status = jobdata_no_columns(s, file[0], e);
+    return status ? status : jobdata_open_idx(&d->rows, file, train->count, e);
+}
+
+static int jobdata_split(JobData *d, const Model *m, Error *e)
+{
+    size_t train = d->rows.rows;
+    d->order = memory_new(d->rows.rows, sizeof *d->order);
+    if (!d->order) return error_memory(e);
+    bool apart = settings_named(&m->settings, "data", "validation") != NULL;
+    for (size_t i = 0; i < d->rows.rows; i++)
+        d->order[i] = i;
+    if (!apart && fit_split(m, &d->rows, NULL, d->order, &train, e)) return e->status;
+    d->held = d->rows.rows - train;
+    return NUDGE_OK;
+}
+
+static int jobdata_standards(JobData *d, Model *m, Error *e)
+{
+    const Columns *k = &d->columns;
+    double *mean = memory_new(k->features, sizeof *mean), *scale = memory_new(k->features, sizeof *scale);
+    const Column *target = k->column + k->target;
+    bool values = !k->classify;
+    if (mean && scale) columns_standard(k, mean, scale);
+    if (mean && scale && m->task.standardize)
+        model_standardize(m, mean, scale, values ? &target->mean : NULL, values ? &target->scale : NULL);
+    int status = mean && scale ? NUDGE_OK : error_memory(e);
+    memory_release(mean);
+    memory_release(scale);
+    return status;
+}
+
+static int jobdata_read_validation(JobData *d, const Model *m, Error *e)
+{
+    const Setting *part = settings_named(&m->settings, "data", "validation");
+    if (!part) return NUDGE_OK;
+    const char *file[] = {setting_item(part, 0), setting_item(part, 1), setting_item(part, 2)};
+    return jobdata_load(&d->validation, &d->columns, &m->settings, file, part->count, model_real(m),
+                        &d->warnings, e);
+}
+
+int jobdata_measure(JobData *d, Model *m, Error *e)
+{
+    int status = jobdata_split(d, m, e);
+    if (!status && d->table)
+        status = columns_measure(&d->columns, &d->rows, d->order, d->rows.rows - d->held, e);
+    if (!status && d->table) status = jobdata_standards(d, m, e);
+    return status ? status : jobdata_read_validation(d, m, e);
+}
+
+void jobdata_free(JobData *d)
+{
+    columns_free(&d->columns);
+    dataset_free(&d->rows);
+    dataset_free(&d->validation);
+    text_free(&d->warnings);
+    memory_release(d->order);
+    *d = (JobData){0};
+}
+
+/* ---- For a model that was trained --------------------------------------------------------------------------------- */
+
+static int jobdata_load_table(Dataset *rows, const Columns *k, const Settings *options, const char *file,
+                              DataType real, Text *warnings, Error *e)
+{
+    CsvOptions csv;
+    Table t;
+    int status = jobdata_csv_options(&csv, options, e);
+    if (status || (status = table_open(&t, file, &csv, e))) return status;
+    status = columns_dataset(rows, k, &t, real, true, warnings, e);
+    table_free(&t);
+    return status;
+}
+
+int jobdata_load(Dataset *rows, const Columns *k, const Settings *options, const char *const *file,
+                 size_t files, DataType real, Text *warnings, Error *e)
+{
+    bool idx = files > 1;
+    *rows = (Dataset){0};
+    if (!idx && jobdata_is_idx(file[0], &idx, e)) return e->status;
+    if (idx && k->count)
+        return error_set(e, NUDGE_INPUT,
+                         "%s: is an IDX file, but the model was trained on a table; give a CSV file",
+                         file[0]);
+    if (!idx && !k->count)
+        return error_set(e, NUDGE_INPUT,
+                         "%s: is a table, but the model was trained on IDX files; give images and labels",
+                         file[0]);
+    if (idx) return jobdata_open_idx(rows, file, files, e);
+    return jobdata_load_table(rows, k, options, file[0], real, warnings, e);
+}
+
+int jobdata_part(Dataset *part, const Dataset *from, const size_t *rows, size_t n, Error *e)
+{
+    *part = *from;
+    part->rows = n;
+    part->x = part->owned[0] = memory_new(n, from->features * data_size(from->x_type));
+    part->t = part->owned[1] = memory_new(n, from->targets * data_size(from->t_type));
+    double *weight = memory_new(n, sizeof *weight);
+    part->owned[2] = weight;
+    part->weight = from->weight ? weight : NULL;
+    if (part->x && part->t && weight) {
+        dataset_gather(from, rows, n, part->owned[0], from->x_type, part->owned[1], from->t_type, weight);
+        return NUDGE_OK;
+    }
+    dataset_free(part);
+    return error_memory(e);
+}
+
+int jobdata_columns(Columns *k, const Model *m, Error *e)
+{
+    const char *note = model_note(m, "columns");
+    *k = (Columns){0};
+    return note ? columns_load(k, note, strlen(note), e) : NUDGE_OK;
+}
+
+int jobdata_class_names(const char *const **names, const Columns *k, Error *e)
+{
+    *names = NULL;
+    if (!k->count || !k->classify) return NUDGE_OK;
+    const Column *target = k->column + k->target;
+    const char **list = memory_new(target->level_count, sizeof *list);
+    if (!list) return error_memory(e);
+    for (size_t i = 0; i < target->level_count; i++)
+        list[i] = target->levels[i];
+    *names = list;
+    return NUDGE_OK;
+}

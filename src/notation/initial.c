@@ -1,0 +1,109 @@
+/* initial.c: the leaves that a row declares, and their first values. Used by evaluate.c; notation_initial is called by
+ * whoever makes the memory of parameters. */
+#include "notation/evaluate.h"
+
+#include <string.h>
+
+/* What Leaf.initial points to: the declaration, and the names that its value may use. */
+typedef struct Initial {
+    const Row *row;
+    const Decl *decl;
+    int names;
+    const char **name;
+    Value *value;
+} Initial;
+
+static bool initial_keeps(const Entry *e)
+{
+    double number;
+    return e->kind == ENTRY_NUMBER || (e->kind == ENTRY_VALUE && (value_constant(e->value, &number) || value_word(e->value)));
+}
+
+static const Initial *initial_keep(Evaluation *e, const Row *row, const Decl *decl, const Scope *s)
+{
+    Arena *a = &e->graph->arena;
+    Initial *keep = arena_new(a, 1, sizeof *keep);
+    *keep = (Initial){.row = row, .decl = decl};
+    keep->name = arena_new(a, (size_t)s->count, sizeof *keep->name);
+    keep->value = arena_new(a, (size_t)s->count, sizeof *keep->value);
+    for (const Entry *entry = s->first; entry; entry = entry->next) {
+        if (!initial_keeps(entry)) continue;
+        keep->name[keep->names] = entry->name;
+        keep->value[keep->names++] = entry->kind == ENTRY_NUMBER ? value_number(e, entry->number) : entry->value;
+    }
+    return keep;
+}
+
+/* The sizes of a declaration; a tuple such as shape(w) stands for several. */
+static Shape decl_shape(Evaluation *e, const Decl *d)
+{
+    Shape s = {0};
+    for (int i = 0; i < d->dims; i++) {
+        e->graph->origin = evaluate_origin(e, d->dim[i], d->dim[i]->at);
+        if (d->dim[i]->kind == SYNTAX_REST) evaluation_raise(e, NULL, "a parameter needs all of its sizes");
+        Value v = evaluate(e, d->dim[i]);
+        int count = v.kind == VALUE_TUPLE ? v.count : 1;
+        if (s.rank + count > RANK_MAX) evaluation_raise(e, NULL, "a tensor has at most %d axes", RANK_MAX);
+        for (int k = 0; k < count; k++) {
+            int64_t size = value_integer(e, v.kind == VALUE_TUPLE ? v.item[k] : v, "the size of an axis");
+            if (size < 1) evaluation_raise(e, NULL, "the size of an axis must be at least 1, not %lld", (long long)size);
+            s.dim[s.rank++] = size;
+        }
+    }
+    return s;
+}
+
+Node *initial_leaf(Evaluation *e, const Row *row, const Decl *decl, Scope *home)
+{
+    Evaluation in = *e;
+    in.scope = home;
+    const Origin *before = e->graph->origin;
+    Shape s = decl_shape(&in, decl);
+    e->graph->origin = before;
+    const char *name = path_join(e, e->path, decl->path);
+    return graph_leaf(e->graph, decl->state ? ROLE_STATE : ROLE_PARAMETER, name, TYPE_REAL, s,
+                      initial_keep(e, row, decl, home));
+}
+
+/* ---- First values ---- */
+
+/* The initialiser is called with the shape before its own arguments: natives get a tuple, rows a tensor of zeros, which
+ * binds the names of its dimensions: glorot(w[out, in]). */
+static Value initial_draw(Evaluation *e, const Syntax *s, Shape shape)
+{
+    const Entry *value = scope_value(e->scope, s->name);
+    const char *name = value && value->kind == ENTRY_VALUE ? value_word(value->value) : NULL;
+    const Scope *scope = name && value->value.scope ? value->value.scope : e->scope;
+    const Entry *callee = scope_function(scope, name ? name : s->name);
+    const char *near = callee ? NULL : scope_nearest(e->scope, &e->graph->arena, s->name, entry_function);
+    if (!callee)
+        evaluation_raise(e, NULL, "no initialiser is called %s%s%s%s", s->name, near ? "; did you mean " : "", near ? near : "",
+                         near ? "?" : "");
+    Argument *argument = arena_new(&e->graph->arena, (size_t)s->parts + 1, sizeof *argument);
+    argument[0].origin = e->graph->origin;
+    argument[0].value = callee->kind == ENTRY_NATIVE ? value_shape(e, shape)
+                                                     : value_node(graph_expand(e->graph, graph_const(e->graph, 0), shape));
+    apply_arguments(e, callee, s, argument + 1);
+    return apply_entry(e, callee, 1, s->parts + 1, argument);
+}
+
+Node *notation_initial(const Context *c, const Leaf *leaf, Shape shape)
+{
+    const Initial *keep = leaf->initial;
+    Evaluation e = evaluation_begin(c);
+    uint64_t draws = 0;
+    if (!keep) evaluation_raise(&e, NULL, "%s has no first value", leaf->name);
+    e.scope = scope_new(&c->graph->arena, keep->row->scope);
+    e.scope->closed = true;
+    e.key = leaf->name;
+    e.draws = &draws;
+    for (int i = 0; i < keep->names; i++)
+        scope_add_value(e.scope, keep->name[i], keep->value[i]);
+    const Syntax *s = keep->decl->value;
+    const Origin *before = c->graph->origin;
+    c->graph->origin = evaluate_origin(&e, s, s->at);
+    Value v = keep->decl->drawn ? initial_draw(&e, s, shape) : evaluate(&e, s);
+    Node *n = evaluation_fit(&e, value_tensor(&e, v), shape, leaf->name);
+    c->graph->origin = before;
+    return n;
+}

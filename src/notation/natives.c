@@ -1,0 +1,357 @@
+/* natives.c: see natives.h. The table of natives, the matching of arguments, and those that only look at shapes. */
+#include "notation/natives.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct NativeRow {
+    const char *name, *takes, *category;
+    GivenFunction *make;
+} NativeRow;
+
+/* ---- Matching ---- */
+
+typedef struct Word {
+    const char *at;
+    int length;
+    bool list, option;
+} Word;
+
+static int native_words(const char *takes, Word word[GIVEN_MOST])
+{
+    int count = 0;
+    for (const char *s = takes; *s; s += strspn(s, " ")) {
+        int length = (int)strcspn(s, " "), name = (int)strcspn(s, " .?");
+        word[count++] = (Word){s, name, s[name] == '.', s[name] == '?'};
+        s += length;
+    }
+    return count;
+}
+
+static const char *native_takes(Evaluation *e, const char *takes)
+{
+    Arena *a = &e->graph->arena;
+    Word word[GIVEN_MOST];
+    int count = native_words(takes, word);
+    const char *text = "(";
+    for (int i = 0; i < count; i++)
+        text = arena_print(a, "%s%s%.*s%s", text, i ? ", " : "", word[i].length, word[i].at,
+                           word[i].list ? ".." : word[i].option ? "=" : "");
+    return arena_print(a, "%s)", text);
+}
+
+static int native_word(const Word *word, int words, const char *name)
+{
+    for (int i = 0; i < words; i++)
+        if ((int)strlen(name) == word[i].length && !memcmp(name, word[i].at, strlen(name))) return i;
+    return -1;
+}
+
+/* Takes a list from the positional arguments at `at`: one tuple, or all of them. */
+static Value native_list(Evaluation *e, int count, const Argument *argument, int *at)
+{
+    Value first = value_force(e, argument[*at].value);
+    if (first.kind == VALUE_TUPLE) return ++*at, first;
+    Value list = value_tuple(e, count);
+    list.count = 0;
+    for (; *at < count && !argument[*at].name; ++*at)
+        list.item[list.count++] = value_force(e, argument[*at].value);
+    return list;
+}
+
+static void native_named(Evaluation *e, const char *takes, const Word *word, int words, const Argument *a, Given *given)
+{
+    int index = native_word(word, words, a->name);
+    if (index < 0)
+        evaluation_raise(e, a->origin, "%s has no argument called %s; it takes %s", given->name, a->name, native_takes(e, takes));
+    if (given_is(given, index)) evaluation_raise(e, a->origin, "%s is given its argument %s twice", given->name, a->name);
+    Value v = word[index].list ? value_force(e, a->value) : a->value;
+    if (word[index].list && v.kind != VALUE_TUPLE) {
+        Value list = value_tuple(e, 1);
+        list.item[0] = v;
+        v = list;
+    }
+    given->value[index] = v;
+}
+
+static void native_match(Evaluation *e, const char *takes, int count, const Argument *argument, Given *given)
+{
+    Word word[GIVEN_MOST];
+    int words = native_words(takes, word), next = 0;
+    for (int i = 0; i < count; i++)
+        if (argument[i].name) native_named(e, takes, word, words, &argument[i], given);
+    for (int i = 0; i < count;) {
+        if (argument[i].name) {
+            i++;
+            continue;
+        }
+        while (next < words && given_is(given, next))
+            next++;
+        if (next == words)
+            evaluation_raise(e, argument[i].origin, "%s has one argument too many here; it takes %s", given->name,
+                             native_takes(e, takes));
+        if (word[next].list) given->value[next] = native_list(e, count, argument, &i);
+        else given->value[next] = argument[i++].value;
+        if (!given_is(given, next)) value_tensor(e, given->value[next]); /* a loop without a value: raises */
+    }
+    for (int i = 0; i < words; i++)
+        if (!given_is(given, i) && !word[i].list && !word[i].option)
+            evaluation_raise(e, NULL, "%s needs its argument %.*s; it takes %s", given->name, word[i].length, word[i].at,
+                             native_takes(e, takes));
+}
+
+bool given_is(const Given *given, int index)
+{
+    return given->value[index].kind != VALUE_NONE;
+}
+
+Node *given_tensor(Evaluation *e, const Given *given, int index)
+{
+    return value_tensor(e, given->value[index]);
+}
+
+int64_t given_integer(Evaluation *e, const Given *given, int index, const char *what)
+{
+    return value_integer(e, given->value[index], arena_print(&e->graph->arena, "%s: %s", given->name, what));
+}
+
+double given_number(Evaluation *e, const Given *given, int index, const char *what, double otherwise)
+{
+    double number;
+    if (!given_is(given, index)) return otherwise;
+    Value v = value_force(e, given->value[index]);
+    if (!value_constant(v, &number))
+        evaluation_raise(e, NULL, "%s: %s must be a number that is known; this is %s", given->name, what, value_what(e, v));
+    return number;
+}
+
+int given_axis(Evaluation *e, const Given *given, Value v, Shape s)
+{
+    int64_t axis = value_integer(e, v, arena_print(&e->graph->arena, "%s: an axis", given->name));
+    if (axis < -s.rank || axis >= s.rank)
+        evaluation_raise(e, NULL, "%s: there is no axis %lld in shape %s", given->name, (long long)axis,
+                         shape_text(&e->graph->arena, s));
+    return (int)(axis < 0 ? axis + s.rank : axis);
+}
+
+Shape given_shape(Evaluation *e, const Given *given, int index)
+{
+    Value v = given->value[index];
+    Shape s = {0};
+    if (v.count > RANK_MAX) evaluation_raise(e, NULL, "%s: a tensor has at most %d axes", given->name, RANK_MAX);
+    for (int i = 0; i < v.count; i++)
+        s.dim[s.rank++] = value_integer(e, v.item[i], arena_print(&e->graph->arena, "%s: a size", given->name));
+    return s;
+}
+
+/* ---- Primitives ---- */
+
+static Value native_primitive(Evaluation *e, void *context, int count, const Argument *argument)
+{
+    static const char *const takes[] = {"", "x", "x z", "c x z"};
+    const OpRow *row = context;
+    Given given = {.name = row->name};
+    Node *input[3];
+    native_match(e, takes[row->inputs], count, argument, &given);
+    for (int i = 0; i < row->inputs; i++)
+        input[i] = given_tensor(e, &given, i);
+    OpCode op = (OpCode)(row - ops_table);
+    if (op == OP_pow) return value_node(evaluate_power(e, input[0], input[1]));
+    return value_node(graph_node(e->graph, op, row->inputs, input, 0, NULL));
+}
+
+/* ---- Shapes as numbers ---- */
+
+static Value native_shape(Evaluation *e, const Given *given)
+{
+    return value_shape(e, given_tensor(e, given, 0)->shape);
+}
+
+static Value native_dim(Evaluation *e, const Given *given)
+{
+    Shape s = given_tensor(e, given, 0)->shape;
+    return value_number(e, (double)s.dim[given_axis(e, given, given->value[1], s)]);
+}
+
+static Value native_rank(Evaluation *e, const Given *given)
+{
+    return value_number(e, given_tensor(e, given, 0)->shape.rank);
+}
+
+static Value native_size(Evaluation *e, const Given *given)
+{
+    return value_number(e, (double)shape_size(given_tensor(e, given, 0)->shape));
+}
+
+/* The order of axes that undoes a transposition. */
+static Value native_inverse(Evaluation *e, const Given *given)
+{
+    Value axes = given->value[0], v = value_tuple(e, axes.count);
+    for (int i = 0; i < axes.count; i++) {
+        int64_t at = value_integer(e, axes.item[i], "inverse: an axis");
+        if (at < 0 || at >= axes.count || v.item[at].kind != VALUE_NONE)
+            evaluation_raise(e, NULL, "inverse: the axes are not each named once");
+        v.item[at] = value_number(e, i);
+    }
+    return v;
+}
+
+/* ---- Values from nothing ---- */
+
+static Value native_fill(Evaluation *e, const Given *given, double value)
+{
+    return value_node(graph_expand(e->graph, graph_const(e->graph, value), given_shape(e, given, 0)));
+}
+
+static Value native_zeros(Evaluation *e, const Given *given)
+{
+    return native_fill(e, given, 0);
+}
+
+static Value native_ones(Evaluation *e, const Given *given)
+{
+    return native_fill(e, given, 1);
+}
+
+static Value native_iota(Evaluation *e, const Given *given)
+{
+    Shape s = given_shape(e, given, 0);
+    int axis = given_is(given, 1) ? given_axis(e, given, given->value[1], s) : 0;
+    return value_node(graph_iota(e->graph, s, axis));
+}
+
+static Value native_arange(Evaluation *e, const Given *given)
+{
+    int64_t count = given_integer(e, given, 0, "the count");
+    return value_node(graph_iota(e->graph, shape_of(1, &count), 0));
+}
+
+/* ---- Types and shapes of others ---- */
+
+static Value native_cast(Evaluation *e, const Given *given)
+{
+    const char *word = value_word(given->value[1]);
+    for (Type t = TYPE_REAL; word && t <= TYPE_U8; t++)
+        if (!strcmp(word, type_name[t])) return value_node(graph_cast(e->graph, given_tensor(e, given, 0), t));
+    evaluation_raise(e, NULL, "cast: the types are real, i32 and u8, not %s", value_what(e, given->value[1]));
+}
+
+static Value native_conform(Evaluation *e, const Given *given)
+{
+    return value_node(graph_conform(e->graph, given_tensor(e, given, 0), given_tensor(e, given, 1)->shape));
+}
+
+/* ---- The table ---- */
+
+static const NativeRow natives_table[] = {
+    {"sum", "x axis..", NULL, native_sum},
+    {"mean", "x axis..", NULL, native_mean},
+    {"amax", "x axis..", NULL, native_amax},
+    {"amin", "x axis..", NULL, native_amin},
+    {"prod", "x axis..", NULL, native_prod},
+    {"var", "x axis.. correction?", NULL, native_var},
+    {"std", "x axis.. correction?", NULL, native_std},
+    {"argmax", "x axis?", NULL, native_argmax},
+    {"argmin", "x axis?", NULL, native_argmin},
+    {"reshape", "x shape..", NULL, native_reshape},
+    {"flatten", "x", NULL, native_flatten},
+    {"transpose", "x axes..", NULL, native_transpose},
+    {"expand", "x shape..", NULL, native_expand},
+    {"broadcast", "x shape..", NULL, native_expand},
+    {"slice", "x begin step size", NULL, native_slice},
+    {"pad", "x axis before after", NULL, native_pad},
+    {"concat", "x.. axis?", NULL, native_concat},
+    {"stack", "x.. axis?", NULL, native_stack},
+    {"split", "x count axis?", NULL, native_split},
+    {"take", "x i", NULL, native_take},
+    {"gather", "x i", NULL, native_take},
+    {"scatter", "x i size", NULL, native_scatter},
+    {"pick", "x i", NULL, native_pick},
+    {"onehot", "i n", NULL, native_onehot},
+    {"iota", "shape.. axis?", NULL, native_iota},
+    {"arange", "n", NULL, native_arange},
+    {"zeros", "shape..", NULL, native_zeros},
+    {"ones", "shape..", NULL, native_ones},
+    {"shape", "x", NULL, native_shape},
+    {"dim", "x axis", NULL, native_dim},
+    {"rank", "x", NULL, native_rank},
+    {"size", "x", NULL, native_size},
+    {"inverse", "axes..", NULL, native_inverse},
+    {"conform", "x like", NULL, native_conform},
+    {"cast", "x type", NULL, native_cast},
+    {"uniform", "shape.. low? high?", NULL, native_uniform},
+    {"normal", "shape.. mean? std?", NULL, native_normal},
+    {"dropout", "x p?", NULL, native_dropout},
+    {"residual", "x net", "layer", native_residual},
+    {"repeat", "x n net", "layer", native_repeat},
+};
+
+static Value native_row(Evaluation *e, void *context, int count, const Argument *argument)
+{
+    const NativeRow *row = context;
+    Given given = {.name = row->name};
+    native_match(e, row->takes, count, argument, &given);
+    return row->make(e, &given);
+}
+
+static void natives_add_constants(Scope *s)
+{
+    static const struct {
+        const char *name;
+        double value;
+    } number[] = {{"true", 1}, {"false", 0}, {"pi", 3.14159265358979323846}, {"inf", HUGE_VAL}, {"nan", (double)NAN}};
+    for (size_t i = 0; i < sizeof number / sizeof *number; i++)
+        scope_add_number(s, number[i].name, number[i].value);
+    for (Type t = TYPE_REAL; t <= TYPE_U8; t++)
+        scope_add_value(s, type_name[t], (Value){.kind = VALUE_WORD, .word = type_name[t]});
+}
+
+void natives_add(Scope *s)
+{
+    for (int op = 0; op < OP_COUNT; op++)
+        if (ops_table[op].elementwise)
+            scope_add_native(s, ops_table[op].name, NULL, native_primitive, (void *)(uintptr_t)&ops_table[op]);
+    for (size_t i = 0; i < sizeof natives_table / sizeof *natives_table; i++)
+        scope_add_native(s, natives_table[i].name, natives_table[i].category, native_row,
+                         (void *)(uintptr_t)&natives_table[i]);
+    natives_add_constants(s);
+}
+
+/* ---- For natives of others ---- */
+
+bool argument_find(int count, const Argument *a, int position, const char *name, const Argument **found)
+{
+    int unnamed = 0;
+    for (int i = 0; i < count; i++) {
+        bool here = a[i].name ? name && !strcmp(a[i].name, name) : unnamed++ == position;
+        if (here) return *found = &a[i], true;
+    }
+    return false;
+}
+
+Node *argument_tensor(Evaluation *e, const Argument *a)
+{
+    const Origin *before = e->graph->origin;
+    if (a->origin) e->graph->origin = a->origin;
+    Node *n = value_tensor(e, a->value);
+    e->graph->origin = before;
+    return n;
+}
+
+double argument_number(Evaluation *e, const Argument *a)
+{
+    double number;
+    Value v = value_force(e, a->value);
+    if (!value_constant(v, &number)) evaluation_raise(e, a->origin, "expected a number that is known here, not %s", value_what(e, v));
+    return number;
+}
+
+int64_t argument_integer(Evaluation *e, const Argument *a)
+{
+    double number = argument_number(e, a);
+    if (!(fabs(number) <= 9007199254740992.0) || floor(number) != number) {
+        char text[NUMBER_ROOM];
+        evaluation_raise(e, a->origin, "expected a whole number here, not %s", number_print(text, number));
+    }
+    return (int64_t)number;
+}

@@ -1,0 +1,167 @@
+/* fuse.c: which nodes run as one group. Used by compile.c.
+ *
+ * Every node that computes starts as a unit of its own. Going backward, an elementwise node joins the units that read
+ * it element by element, if no path leads from one to the other through a third: the group must be one instruction
+ * between all that it needs and all that need it. */
+#include "plan/planning.h"
+
+#include <string.h>
+
+enum { GROUP_MEMBERS = 64 };
+
+static Unit *fuse_unit(Planning *p, int index)
+{
+    Info *i = &p->info[index];
+    Unit *u = arena_new(p->arena, 1, sizeof *u);
+    u->member = arena_new(p->arena, 1, sizeof *u->member);
+    u->member[u->members++] = index;
+    u->space = i->node->shape;
+    if (i->kind == NODE_REDUCE) {
+        u->sums = true;
+        u->space = i->node->input[0]->shape;
+        for (int a = 0; a < u->space.rank; a++)
+            u->over[a] = i->node->attribute[a];
+    } else if (i->kind == NODE_MAP && i->dense && i->node->op == OP_reshape) {
+        u->space = i->node->input[0]->shape; /* the same elements in the same order */
+    }
+    u->next = p->units;
+    p->units = u;
+    p->unit_count++;
+    return u;
+}
+
+/* Anything that can be reached from `from` without going through `from` or `to` directly, is it `to`? */
+static bool fuse_detour(Planning *p, Unit *from, Unit *to)
+{
+    int depth = 0;
+    p->stamp++;
+    from->stamp = p->stamp;
+    for (Unit *at = from;; at = p->stack[--depth]) {
+        for (int m = 0; m < at->members; m++) {
+            const Info *i = &p->info[at->member[m]];
+            for (int e = 0; e < i->edges; e++) {
+                Unit *next = p->info[i->edge[e].to].unit;
+                if (next == to && (at != from || !i->edge[e].fusable)) return true;
+                if (next == to || next->stamp == p->stamp) continue;
+                next->stamp = p->stamp;
+                p->stack[depth++] = next;
+            }
+        }
+        if (!depth) return false;
+    }
+}
+
+static bool fuse_fits(const Unit *a, const Unit *b)
+{
+    return shape_equal(a->space, b->space) && a->members + b->members <= GROUP_MEMBERS &&
+           (!a->sums || !b->sums || !memcmp(a->over, b->over, (size_t)a->space.rank * sizeof *a->over));
+}
+
+/* b's members move to a, in order of creation. */
+static void fuse_join(Planning *p, Unit *a, Unit *b)
+{
+    int *all = arena_new(p->arena, (size_t)(a->members + b->members), sizeof *all);
+    int n = 0;
+    for (int i = 0, k = 0; i < a->members || k < b->members;)
+        all[n++] = k == b->members || (i < a->members && a->member[i] < b->member[k]) ? a->member[i++] : b->member[k++];
+    a->member = all;
+    a->members = n;
+    if (b->sums) {
+        a->sums = true;
+        memcpy(a->over, b->over, sizeof a->over);
+    }
+    for (int i = 0; i < b->members; i++)
+        p->info[b->member[i]].unit = a;
+    b->members = 0;
+    for (Unit **link = &p->units; *link; link = &(*link)->next)
+        if (*link == b) {
+            *link = b->next;
+            break;
+        }
+    p->unit_count--;
+}
+
+static void fuse_try(Planning *p, Unit *a, Unit *b)
+{
+    if (a != b && fuse_fits(a, b) && !fuse_detour(p, a, b) && !fuse_detour(p, b, a)) fuse_join(p, a, b);
+}
+
+static void fuse_edge(Planning *p, Info *from, int to, bool fusable, bool order)
+{
+    from->edge = planning_more(p->arena, from->edge, (size_t)from->edges, &from->edge_room, sizeof *from->edge);
+    from->edge[from->edges++] = (Edge){to, fusable, order};
+}
+
+static bool fuse_computes(const Info *i)
+{
+    return i->kind == NODE_MAP || i->kind == NODE_REDUCE || i->kind == NODE_KERNEL;
+}
+
+/* Edges to `index` from what it reads. */
+static void fuse_inputs(Planning *p, int index)
+{
+    const Info *i = &p->info[index];
+    for (int x = 0; x < i->node->inputs; x++) {
+        Node *input = i->node->input[x];
+        if (input->type == TYPE_SCALAR) continue;
+        Info *base = planning_info(p, planning_info(p, input)->access.base);
+        bool fusable = base->node == input && base->kind == NODE_MAP && input->type == TYPE_REAL &&
+                       i->kind != NODE_KERNEL && shape_equal(input->shape, i->unit->space) &&
+                       !(i->dense && i->node->op != OP_reshape);
+        fuse_edge(p, planning_producer(p, base), index, fusable, false);
+    }
+}
+
+/* A sink that writes a leaf comes after all that read the leaf's old value. */
+static void fuse_sinks(Planning *p)
+{
+    for (size_t s = 0; s < p->infos; s++) {
+        if (p->info[s].sink < 0) continue;
+        for (size_t l = 0; l < p->infos; l++) {
+            const Info *leaf = &p->info[l];
+            if (leaf->kind != NODE_FREE || leaf->slot != p->info[s].sink || leaf->node->op != OP_leaf) continue;
+            for (int e = 0; e < leaf->edges; e++)
+                if (leaf->edge[e].to != (int)s) 
+                    fuse_edge(p, &p->info[leaf->edge[e].to], (int)s, leaf->edge[e].fusable, true);
+        }
+    }
+}
+
+/* The old value of a leaf may be read in the group that writes it, if element by element. */
+static bool fuse_reads_same(const Planning *p, const Info *reader, const Node *leaf)
+{
+    for (int x = 0; x < reader->node->inputs; x++) {
+        const Info *in = planning_info(p, reader->node->input[x]);
+        if (in->access.base == leaf && (in->node != leaf || reader->kind == NODE_KERNEL || reader->dense ||
+                                        !shape_equal(leaf->shape, reader->unit->space)))
+            return false;
+    }
+    return true;
+}
+
+static void fuse_leaf_edges(Planning *p)
+{
+    for (size_t l = 0; l < p->infos; l++) {
+        Info *leaf = &p->info[l];
+        if (leaf->node->op != OP_leaf) continue;
+        for (int e = 0; e < leaf->edges; e++)
+            leaf->edge[e].fusable = fuse_reads_same(p, &p->info[leaf->edge[e].to], leaf->node);
+    }
+}
+
+void planning_fuse(Planning *p)
+{
+    for (size_t k = 0; k < p->infos; k++)
+        if (fuse_computes(&p->info[k])) p->info[k].unit = fuse_unit(p, (int)k);
+    for (size_t k = 0; k < p->infos; k++)
+        if (fuse_computes(&p->info[k])) fuse_inputs(p, (int)k);
+    p->stack = arena_new(p->arena, (size_t)p->unit_count + 1, sizeof(Unit *));
+    fuse_leaf_edges(p);
+    fuse_sinks(p);
+    for (size_t k = p->infos; k-- > 0;) {
+        Info *i = &p->info[k];
+        if (i->kind != NODE_MAP) continue;
+        for (int e = 0; e < i->edges; e++)
+            if (i->edge[e].fusable && p->info[i->edge[e].to].kind != NODE_KERNEL) fuse_try(p, i->unit, p->info[i->edge[e].to].unit);
+    }
+}

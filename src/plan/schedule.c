@@ -1,0 +1,105 @@
+/* schedule.c: in which order units run, and where the threads must meet. Used by compile.c. */
+#include "plan/planning.h"
+
+/* Among ready units the one whose nodes were written first: forward, then backward, each layer's update as soon as
+ * nobody needs the old weights. Sinks do not count: they are only where results go. */
+static void schedule_key(Planning *p, Unit *u)
+{
+    u->key = u->member[0];
+    for (int m = 0; m < u->members; m++)
+        if (p->info[u->member[m]].sink < 0) u->key = u->member[m];
+}
+
+static void schedule_count(Planning *p)
+{
+    for (size_t k = 0; k < p->infos; k++) {
+        const Info *i = &p->info[k];
+        for (int e = 0; i->unit && e < i->edges; e++) {
+            Unit *to = p->info[i->edge[e].to].unit;
+            if (to != i->unit) to->waits++;
+        }
+    }
+}
+
+static Unit *schedule_next(Planning *p)
+{
+    Unit *best = NULL;
+    for (Unit *u = p->units; u; u = u->next)
+        if (!u->waits && u->position < 0 && (!best || u->key < best->key)) best = u;
+    return best;
+}
+
+void planning_schedule(Planning *p)
+{
+    p->order = arena_new(p->arena, (size_t)p->unit_count, sizeof(Unit *));
+    for (Unit *u = p->units; u; u = u->next) {
+        u->position = -1;
+        schedule_key(p, u);
+    }
+    schedule_count(p);
+    for (int n = 0; n < p->unit_count; n++) {
+        Unit *u = schedule_next(p);
+        if (!u) error_raise(p->graph->error, NUDGE_MACHINE, "the plan is broken: %d units wait for each other", p->unit_count - n);
+        p->order[u->position = n] = u;
+        for (int m = 0; m < u->members; m++) {
+            const Info *i = &p->info[u->member[m]];
+            for (int e = 0; e < i->edges; e++) {
+                Unit *to = p->info[i->edge[e].to].unit;
+                if (to != u) to->waits--;
+            }
+        }
+    }
+}
+
+/* ---- Barriers ---- */
+
+/* The bytes a view touches: from the first to the last element. */
+static void view_span(const View *v, Dtype dtype, int64_t *from, int64_t *to)
+{
+    int64_t size = (int64_t)type_bytes(v->type, dtype), low = 0, high = 0;
+    for (int a = 0; a < v->shape.rank; a++) {
+        int64_t reach = (v->shape.dim[a] - 1) * v->stride[a] * size;
+        if (reach < 0) low += reach;
+        else high += reach;
+    }
+    *from = v->offset + low;
+    *to = v->offset + high + size;
+}
+
+static bool view_overlaps(const View *a, const View *b, Dtype dtype)
+{
+    if (a->slot != b->slot || a->slot == SLOT_SCALARS || a->slot < 0) return false;
+    int64_t a0, a1, b0, b1;
+    view_span(a, dtype, &a0, &a1);
+    view_span(b, dtype, &b0, &b1);
+    return a0 < b1 && b0 < a1;
+}
+
+static bool views_overlap(const View *a, int na, const View *b, int nb, Dtype dtype)
+{
+    for (int i = 0; i < na; i++)
+        for (int k = 0; k < nb; k++)
+            if (view_overlaps(&a[i], &b[k], dtype)) return true;
+    return false;
+}
+
+static bool instructions_conflict(const Instruction *a, const Instruction *b, Dtype dtype)
+{
+    return views_overlap(a->write, a->writes, b->read, b->reads, dtype) ||
+           views_overlap(a->read, a->reads, b->write, b->writes, dtype) ||
+           views_overlap(a->write, a->writes, b->write, b->writes, dtype);
+}
+
+/* A barrier stands before an instruction that touches what one since the last barrier writes, or writes what it
+ * touches. A loop has barriers of its own inside, and one on each side. */
+void planning_barriers(Program *p)
+{
+    int since = 0;
+    for (int i = 1; i < p->instructions; i++) {
+        Instruction *now = &p->instruction[i];
+        now->barrier = now->loop || p->instruction[i - 1].loop;
+        for (int k = since; k < i && !now->barrier; k++)
+            now->barrier = instructions_conflict(&p->instruction[k], now, p->dtype);
+        if (now->barrier) since = i;
+    }
+}

@@ -1,0 +1,41 @@
+/* fit.h: the loop that trains a model: epochs, batches, validation, early stopping, log and checkpoints. Used by api and
+ * jobs; knows train/ and data/dataset.h.
+ *
+ * What a run does depends on data and settings only, never on time or threads; one that was stopped and resumed gives
+ * the same bits as one that never was, also from the middle of an epoch. */
+#ifndef TRAIN_FIT_H
+#define TRAIN_FIT_H
+
+#include "train/checkpoint.h"
+#include "train/model.h"
+
+typedef struct Fit {
+    /* Given. */
+    const Dataset *data;       /* the training rows, and the validation rows unless these stand apart */
+    const Dataset *validation; /* NULL: the setting `validation` holds out a part of `data` */
+    const char *directory;     /* where checkpoint.safetensors, model.safetensors and log.csv go; NULL: nowhere */
+    bool resume;               /* go on from the directory's checkpoint */
+    bool measured;             /* model_standardize was called; else it is done from the training rows */
+    nudge_listener *listener;  /* may be NULL */
+    void *context;
+    const char *const *names; /* of classes, for events; NULL: "class 0", ... */
+
+    /* Found. */
+    size_t rows, validation_rows;
+    Progress progress; /* where the run ended, and its best epoch */
+    bool stopped;      /* by the listener */
+    bool patient;      /* by early stopping */
+    double loss;       /* of the best epoch: validation, else training */
+    Metrics metrics;   /* of the kept weights on the validation rows, else the training rows */
+    double seconds;
+} Fit;
+
+/* Trains. The model ends with the best weights by validation, or the last without one. NUDGE_DIVERGED: with the last
+ * good ones. fit_free releases what was found, also after a failure. */
+int fit_run(Model *m, Fit *f, Error *e);
+void fit_free(Fit *f);
+
+/* The rows by role, as fit_run divides them: order [data->rows] has *train training rows, then the validation rows. */
+int fit_split(const Model *m, const Dataset *data, const Dataset *validation, size_t *order, size_t *train, Error *e);
+
+#endif

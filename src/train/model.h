@@ -1,0 +1,90 @@
+/* model.h: a network with its weights, and the programs that use it. Used by train, api and jobs; knows everything
+ * from graph/ to nn/, and data/dataset.h.
+ *
+ * Parameters and states live in the model's store, by path; every program of the model (one for each binding) binds
+ * them. Programs are made on first use and kept. Calls that take a const Model may run from any number of threads. */
+#ifndef TRAIN_MODEL_H
+#define TRAIN_MODEL_H
+
+#include "cpu/cpu.h"
+#include "data/dataset.h"
+#include "train/metrics.h"
+#include "train/network.h"
+#include "train/store.h"
+
+typedef struct ModelLayer {
+    char *path, *text;
+    int depth;
+    Shape shape; /* of its output for MODEL_ROWS rows */
+} ModelLayer;
+
+enum { MODEL_ROWS = 2 }; /* for which a network is built to learn what it is made of */
+
+typedef struct ModelNote {
+    char *key, *value;
+} ModelNote;
+
+typedef struct Model {
+    Settings settings;
+    Task task; /* complete: classes or targets are known */
+    size_t outputs; /* numbers in a row of a prediction: classes, or targets */
+    Dtype dtype;
+    Isa isa;
+    int threads;
+    Store store;
+    double *baseline; /* [outputs] the trivial predictor: shares of classes or means of targets; NaN before training */
+    size_t layers;
+    ModelLayer *layer;
+    char **group; /* paths of the layers with parameters */
+    size_t groups;
+    size_t parameters; /* numbers to learn */
+    ModelNote *note; /* what travels with the model: "columns" (JSON), "classes" (a JSON array of names) */
+    size_t notes, note_room;
+    uint64_t steps; /* updates so far */
+    double total;   /* steps of the run that the schedule is about */
+    struct Programs *programs;
+} Model;
+
+/* What a dataset says. */
+Task task_of(const Dataset *d, bool standardize);
+
+/* Builds the network once, so that every mistake in the texts is found here, and draws the initial weights. *m is NULL
+ * on failure. */
+int model_new(Model **m, const Settings *settings, const Task *task, Error *e);
+int model_clone(const Model *m, Model **copy, Error *e);
+void model_free(Model *m);
+
+/* Changes decisions about training (optimizer, schedule, batch, ...). What the net is made of is fixed: NUDGE_INPUT. */
+int model_settings(Model *m, const Settings *changes, Error *e);
+/* Back to step 0, with a fresh optimizer. */
+int model_restart(Model *m, Error *e);
+
+DataType model_real(const Model *m);
+size_t model_columns(const Model *m); /* numbers in a row of t: 1 for class numbers */
+const char *model_note(const Model *m, const char *key); /* or NULL */
+int model_set_note(Model *m, const char *key, const char *value, Error *e);
+
+/* NUDGE_INPUT unless rows of this dataset are what the model takes; `labelled`: with targets. */
+int model_accepts(const Model *m, const Dataset *d, bool labelled, Error *e);
+
+/* What is subtracted from and divides the numbers of a row; either pair may be NULL. Only where task.standardize. */
+void model_standardize(Model *m, const double *mean, const double *scale, const double *target_mean,
+                       const double *target_scale);
+/* Takes the above, and the baseline, from rows of a dataset: all of what `standards` says, else only the baseline. */
+int model_measure(Model *m, const Dataset *d, const size_t *rows, size_t n, bool standards, Error *e);
+
+/* y [rows, outputs] of type y_type from x [rows, features] of type x_type. */
+int model_predict(const Model *m, const void *x, DataType x_type, size_t rows, void *y, DataType y_type, Error *e);
+
+/* Loss and metrics over rows of a dataset (all if `order` is NULL). The loss is what its formula says of all of them.
+ * metrics may be NULL, else is begun by the callee and released by the caller. */
+int model_evaluate(const Model *m, const Dataset *d, const size_t *order, size_t n, double *loss, Metrics *metrics,
+                   Error *e);
+
+/* One update, without schedule; *loss, if not NULL, is that before it. */
+int model_step(Model *m, const Dataset *d, double *loss, Error *e);
+
+/* True if the loss adds up over rows (sse), rather than taking a mean. */
+int model_loss_adds(const Model *m, bool *adds, Error *e);
+
+#endif

@@ -1,0 +1,94 @@
+/* network.h: from a recipe's texts to the graph of one mode and one number of rows: preprocessing, net, prediction,
+ * loss, gradients, clipping, updates. Used by model.c, divergence.c and by the jobs that explain, inspect and check;
+ * knows graph/, notation/, autodiff/ and nn/.
+ *
+ * Leaves: x [rows, features]; t [rows] class numbers or [rows, targets]; weight [rows]; the scalars t, steps and seed;
+ * parameters and states by path. */
+#ifndef TRAIN_NETWORK_H
+#define TRAIN_NETWORK_H
+
+#include "nn/nn.h"
+#include "train/settings.h"
+
+/* What the data says of a model. */
+typedef struct Task {
+    size_t features;  /* numbers in a row of x */
+    bool bytes;       /* x holds bytes, which the graph divides by 255; else reals */
+    bool classify;    /* t holds class numbers; else reals */
+    size_t classes;   /* of a classifier; 0: as many as the net gives */
+    size_t targets;   /* numbers in a row of t otherwise; 0: as many as the net gives */
+    bool standardize; /* reals come to the net with mean 0 and deviation 1, and targets to the loss */
+} Task;
+
+typedef enum Mode {
+    MODE_PREDICT, /* x -> y: probabilities, or values in the targets' units */
+    MODE_EVAL,    /* x, t, weight -> y, loss */
+    MODE_TRAIN    /* x, t, weight -> loss; parameters and states change */
+} Mode;
+
+/* What makes one program differ from another of the same model. */
+typedef struct Binding {
+    Mode mode;
+    size_t rows;
+    bool weighted;  /* there are example weights */
+    bool norms;     /* training: also gives the gradient norms of the layers */
+    bool scheduled; /* training: the schedule acts on lr */
+} Binding;
+
+/* What a network is made from. The scope holds everything that does not depend on the binding, so it is made once.
+ * Building raises through `error`, which is the arena's; one thread at a time. */
+typedef struct Blueprint {
+    const Settings *settings;
+    Task task;
+    size_t outputs; /* columns of a prediction: classes, or targets; 0 before the first network */
+    Arena arena;
+    Scope *scope;
+    Error error;
+} Blueprint;
+
+typedef struct NetworkLayer {
+    const char *path, *text; /* "2.0", "dense(8)" */
+    int depth;               /* 0 in the outermost net */
+    Node *input, *output;
+} NetworkLayer;
+
+typedef struct NetworkParameter {
+    const char *path; /* the layer's: the leaf's name without its last part */
+    Node *leaf;
+    Node *gradient; /* before clipping; NULL unless training */
+} NetworkParameter;
+
+/* All of it lies in the graph's arena. */
+typedef struct Network {
+    Graph *graph;
+    Node *x, *t, *weight;
+    Node *output;     /* of the net, [rows, ..]: logits, or standardised values */
+    Node *prediction; /* [rows, outputs]; NULL in training */
+    Node *loss;       /* [1]; NULL in prediction */
+    Node *norms;      /* gradient norms, [groups + 1]: each group's, then that of all; NULL unless asked for */
+    Node *lr;         /* what the optimizer is given, a scalar; NULL unless training, or if it takes none */
+    int layers, parameters, groups;
+    NetworkLayer *layer;         /* in the order of evaluation: a nested net's layers stand before its own */
+    NetworkParameter *parameter; /* in order of creation */
+    const char **group;          /* paths of the layers with parameters, in order */
+} Network;
+
+/* Reads the definitions and fixes what settings leave open (loss, optimizer). Returns a status. */
+int blueprint_open(Blueprint *b, const Settings *settings, const Task *task, Error *e);
+void blueprint_close(Blueprint *b); /* fine on zeros and after a failure */
+
+/* The loss and optimizer in use: what settings say, else what suits the task. */
+const char *blueprint_loss(const Blueprint *b);
+const char *blueprint_optimizer(const Blueprint *b);
+
+/* NULL on failure. Release with network_free. The first one fixes the number of outputs. */
+Network *network_build(Blueprint *b, const Binding *k, Error *e);
+void network_free(Network *n);
+
+/* Runs body(context), which may raise through b->error; a failure is copied to e. */
+int blueprint_catch(Blueprint *b, void (*body)(void *context), void *context, Error *e);
+
+/* lr at step t of `steps` by the schedule; NaN if the optimizer takes none or the schedule is broken. */
+double blueprint_rate(Blueprint *b, double t, double steps);
+
+#endif

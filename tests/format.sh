@@ -1,0 +1,3 @@
+# Every C file is formatted as the project's .clang-format says.
+# labels: source
+exec "$SOURCE/script/format" --check

@@ -247,7 +247,16 @@ static void chunk_run(const Chunk *c, int64_t start, int64_t n)
         chunk_store(c, i, start, n);
 }
 
-/* A register that holds one number is filled for readers that want a chunk, and read as one number by the others. */
+/* Steps read a number as one number; stores and reductions want a chunk of it. */
+static bool number_fills(const Group *g, int reg)
+{
+    for (int i = 0; i < g->stores; i++)
+        if (g->store[i].source == reg) return true;
+    for (int i = 0; i < g->reduces; i++)
+        if (g->reduce[i].source == reg) return true;
+    return false;
+}
+
 static void chunk_numbers(const Chunk *c)
 {
     for (int i = 0; i < c->group->loads; i++) {
@@ -255,7 +264,8 @@ static void chunk_numbers(const Chunk *c)
         if (c->kernel->way[i] != LOADS_NUMBER) continue;
         void *to = c->reg[load->target] = chunk_buffer(c, load->target);
         double value = chunk_number(c->frame, &load->from);
-        for (int64_t k = 0; k < CHUNK; k++)
+        int64_t n = number_fills(c->group, load->target) ? CHUNK : 1;
+        for (int64_t k = 0; k < n; k++)
             real_set(to, k, value, c->kernel->wide);
     }
 }
@@ -463,20 +473,13 @@ static LoadWay load_way(const GroupLoad *load)
     return load->kind == LOAD_TENSOR && load->from.type == TYPE_REAL && view_is_dense(&load->from) ? LOADS_DIRECT : LOADS_RUNS;
 }
 
-/* The numbers among a step's operands: registers of scalar loads are never reused before their last reader, so the
- * register of the load is enough to know one, as long as no step has written it since. */
+/* The numbers among a step's operands: nothing but their load ever writes their registers. */
 static int step_scalars(const Group *g, int index)
 {
     int scalars = 0;
-    for (int x = 0; x < 3 && g->step[index].source[x] >= 0; x++) {
-        int reg = g->step[index].source[x];
-        bool number = false;
+    for (int x = 0; x < 3 && g->step[index].source[x] >= 0; x++)
         for (int i = 0; i < g->loads; i++)
-            number |= g->load[i].kind == LOAD_SCALAR && g->load[i].target == reg;
-        for (int s = 0; s < index; s++)
-            number &= g->step[s].target != reg;
-        scalars |= number << x;
-    }
+            if (g->load[i].kind == LOAD_SCALAR && g->load[i].target == g->step[index].source[x]) scalars |= 1 << x;
     return scalars;
 }
 

@@ -395,6 +395,19 @@ int csv_row(Csv *c, const char *const **cells, Error *e)
     return NUDGE_OK;
 }
 
+bool csv_ready(const Csv *c)
+{
+    const CsvReader *r = c->reader;
+    bool quoted = false, content = false; /* a blank line, or the line feed of a CR LF, brings no row */
+    for (size_t i = r->at; i < r->end; i++) {
+        bool ends = !quoted && (r->bytes[i] == '\n' || r->bytes[i] == '\r');
+        if (ends && content) return true;
+        content |= !ends;
+        quoted ^= r->bytes[i] == '"';
+    }
+    return r->held || r->ended;
+}
+
 void csv_close(Csv *c)
 {
     CsvReader *r = c->reader;

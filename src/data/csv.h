@@ -33,6 +33,9 @@ int csv_open(Csv *c, Stream *s, const CsvOptions *options, Error *e);
 /* Sets *cells to the next row, [columns] strings valid until the next call; NULL after the last. */
 int csv_row(Csv *c, const char *const **cells, Error *e);
 
+/* True if the next row, or the end, is in memory already, so that csv_row will not wait for a pipe. */
+bool csv_ready(const Csv *c);
+
 void csv_close(Csv *c);
 
 #endif

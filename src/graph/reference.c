@@ -279,12 +279,20 @@ static double random_uniform(Philox block, int k, bool single)
     return (double)((block.word[2 * k] | (uint64_t)block.word[2 * k + 1] << 32) >> 11) * 0x1p-53;
 }
 
-/* Normal numbers come in pairs from pairs of uniform ones (Box and Muller 1958). */
+/* All bits of number `k` of a block, as a whole number and its unit. */
+static double random_bits(Philox block, int k, bool single, double *unit)
+{
+    *unit = single ? 0x1p-32 : 0x1p-53;
+    if (single) return block.word[k];
+    return (double)((block.word[2 * k] | (uint64_t)block.word[2 * k + 1] << 32) >> 11);
+}
+
+/* Normal numbers come in pairs from pairs of uniform ones, the first from (0, 1] (Box and Muller 1958). */
 static double random_normal(Philox block, int k, bool single)
 {
     const double turn = 6.283185307179586477;
-    double radius = sqrt(-2 * log1p(-random_uniform(block, k & ~1, single)));
-    double angle = turn * random_uniform(block, k | 1, single);
+    double unit, first = random_bits(block, k & ~1, single, &unit), second = random_bits(block, k | 1, single, &unit);
+    double radius = sqrt(-2 * log((first + 1) * unit)), angle = turn * (second * unit);
     return radius * (k & 1 ? sin(angle) : cos(angle));
 }
 

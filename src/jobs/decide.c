@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
     size_t rows, batch, epochs;
@@ -102,11 +103,20 @@ static int decide_training(Settings *s, const JobData *d, Error *e)
     return status ? status : decide_length(s, decide_sizes[i].epochs, judged, e);
 }
 
+int decide_threads(Settings *s, Error *e)
+{
+    if (settings_integer(s, "threads") > 0) return NUDGE_OK;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    char text[32];
+    snprintf(text, sizeof text, "%ld", processors > 1 ? processors : 1);
+    return settings_set(s, "threads", text, "chosen", e);
+}
+
 int decide(Settings *s, const JobData *d, Error *e)
 {
     int status = decide_text(s, "task", d->rows.classes ? "classify" : "regress", e);
     if (!status && d->table) status = decide_columns(s, &d->columns, e);
     if (!status) status = decide_net(s, d, e);
     if (!status) status = decide_training(s, d, e);
-    return status ? status : decide_text(s, "threads", "0", e);
+    return status ? status : decide_threads(s, e);
 }

@@ -9,4 +9,7 @@
  * decision, and training by them gives the same model. */
 int decide(Settings *s, const JobData *d, Error *e);
 
+/* One thread for each processor, unless there is a number. */
+int decide_threads(Settings *s, Error *e);
+
 #endif

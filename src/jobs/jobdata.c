@@ -244,6 +244,16 @@ int jobdata_load(Dataset *rows, const Columns *k, const Settings *options, const
     return jobdata_load_table(rows, k, options, file[0], real, warnings, e);
 }
 
+static void jobdata_copy_rows(Dataset *part, const Dataset *from, const size_t *rows)
+{
+    for (size_t i = 0; i < part->rows; i++) {
+        size_t row = rows ? rows[i] : i, x = i * part->features * data_size(part->x_type);
+        size_t t = i * part->targets * data_size(part->t_type);
+        dataset_gather(from, &row, 1, (char *)part->owned[0] + x, from->x_type, (char *)part->owned[1] + t,
+                       from->t_type, (double *)part->owned[2] + i);
+    }
+}
+
 int jobdata_part(Dataset *part, const Dataset *from, const size_t *rows, size_t n, Error *e)
 {
     *part = *from;
@@ -254,7 +264,7 @@ int jobdata_part(Dataset *part, const Dataset *from, const size_t *rows, size_t 
     part->owned[2] = weight;
     part->weight = from->weight ? weight : NULL;
     if (part->x && part->t && weight) {
-        dataset_gather(from, rows, n, part->owned[0], from->x_type, part->owned[1], from->t_type, weight);
+        jobdata_copy_rows(part, from, rows);
         return NUDGE_OK;
     }
     dataset_free(part);

@@ -30,7 +30,7 @@ int jobdata_measure(JobData *d, Model *m, Error *e);
 int jobdata_load(Dataset *rows, const Columns *k, const Settings *options, const char *const *file,
                  size_t files, DataType real, Text *warnings, Error *e);
 
-/* A dataset of its own with some rows of another. */
+/* A dataset of its own with n rows of another: the first ones if `rows` is NULL. */
 int jobdata_part(Dataset *part, const Dataset *from, const size_t *rows, size_t n, Error *e);
 
 void jobdata_free(JobData *d);

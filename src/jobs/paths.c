@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-void path_join(Text *out, const char *directory, const char *name)
+void path_within(Text *out, const char *directory, const char *name)
 {
     size_t length = strlen(directory);
     text_append(out, directory, length);
@@ -30,7 +30,7 @@ void path_stem(Text *out, const char *path)
     while (start && path[start - 1] != '/')
         start--;
     path += start, length -= start;
-    if (length == 1 && *path == '-') return text_print(out, "stdin");
+    if (length == 1 && *path == '-') path = "stdin", length = strlen(path);
     const char *dot = length > 1 ? memchr(path + 1, '.', length - 1) : NULL;
     text_append(out, path, dot ? (size_t)(dot - path) : length);
 }
@@ -42,7 +42,7 @@ static bool path_is_fixed(const char *path)
 
 int path_from(Text *out, const char *directory, const char *path, Error *e)
 {
-    path_join(out, path_is_fixed(path) ? "" : directory, path);
+    path_within(out, path_is_fixed(path) ? "" : directory, path);
     return out->failed ? error_memory(e) : NUDGE_OK;
 }
 
@@ -84,9 +84,9 @@ bool path_exists(const char *path)
 void path_quote(Text *out, const char *path)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./+,:@%";
-    if (*path && !path[strspn(path, plain)]) return text_print(out, "%s", path);
-    text_put(out, '\'');
+    bool quotes = !*path || path[strspn(path, plain)];
+    if (quotes) text_put(out, '\'');
     for (; *path; path++)
         *path == '\'' ? text_print(out, "'\\''") : text_put(out, *path);
-    text_put(out, '\'');
+    if (quotes) text_put(out, '\'');
 }

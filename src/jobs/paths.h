@@ -5,7 +5,7 @@
 #include "base/text.h"
 
 /* "runs/iris" and "log.csv": "runs/iris/log.csv". The directory "" is the current one. */
-void path_join(Text *out, const char *directory, const char *name);
+void path_within(Text *out, const char *directory, const char *name);
 
 /* The directory of a file: "" if the path has none. */
 void path_parent(Text *out, const char *path);

@@ -122,7 +122,7 @@ int recipe_write(const Settings *s, const char *directory, Error *e)
 {
     Settings moved;
     Text text = {0}, path = {0};
-    path_join(&path, directory, "recipe.yaml");
+    path_within(&path, directory, "recipe.yaml");
     int status = settings_copy(&moved, s, e);
     if (!status) status = recipe_move_all(&moved, s, directory, path_to, e);
     if (!status) settings_write_yaml(&moved, &text);

@@ -3,11 +3,13 @@
 
 #include "format/file.h"
 #include "jobs/paths.h"
+#include <errno.h>
+#include <sys/stat.h>
 
 static bool rundir_has(const char *directory, const char *name)
 {
     Text path = {0};
-    path_join(&path, directory, name);
+    path_within(&path, directory, name);
     bool has = !path.failed && path_exists(text_end(&path));
     text_free(&path);
     return has;
@@ -19,34 +21,33 @@ static bool rundir_is_taken(const char *directory)
            rundir_has(directory, "checkpoint.safetensors") || rundir_has(directory, "log.csv");
 }
 
-/* The first of runs/NAME, runs/NAME-2, ... that is not there. */
-static int rundir_name(Text *path, const char *source, Error *e)
+/* Makes the first of runs/NAME, runs/NAME-2, ... that is not there; making it is what tells, as others may be at it. */
+static int rundir_next(Text *path, const char *source, Error *e)
 {
-    for (size_t number = 1; number; number++) {
+    int status = file_directory("runs", e);
+    for (size_t number = 1; !status; number++) {
         path->length = 0;
         text_print(path, "runs/");
         path_stem(path, source);
         if (number > 1) text_print(path, "-%zu", number);
         if (path->failed) return error_memory(e);
-        if (!path_exists(text_end(path))) return NUDGE_OK;
+        if (!mkdir(text_end(path), 0777)) return NUDGE_OK;
+        if (errno != EEXIST) return file_fail(text_end(path), "make the directory", errno, e);
     }
-    return NUDGE_OK;
+    return status;
 }
 
 int rundir_make(Text *path, const Settings *s, const char *source, Error *e)
 {
     const char *output = settings_text(s, "output");
-    int status = output ? NUDGE_OK : rundir_name(path, source, e);
-    if (output) text_print(path, "%s", output);
+    if (!output) return rundir_next(path, source, e);
+    text_print(path, "%s", output);
     if (path->failed) return error_memory(e);
-    const char *directory = text_end(path);
-    if (!status && output && rundir_is_taken(output))
-        status =
-            error_set(e, NUDGE_INPUT,
-                      "%s: holds a run already; name another directory, remove this one, or go on with it: "
-                      "--resume %s",
-                      output, output);
-    return status ? status : file_directory(directory, e);
+    if (!rundir_is_taken(output)) return file_directory(output, e);
+    return error_set(e, NUDGE_INPUT,
+                     "%s: holds a run already; name another directory, remove this one, or go on with it: "
+                     "--resume %s",
+                     output, output);
 }
 
 int rundir_check(const char *path, Error *e)

@@ -3,12 +3,12 @@
 #include "nn/rows.h"
 
 const Definition nn_initialisers[] = {
-    {"function", "fan_in(shape): w = zeros(shape); rank(w) < 2 ? size(w) : size(w)/dim(w, 0)", NULL,
+    {"helper", "fan_in(shape): w = zeros(shape); rank(w) < 2 ? size(w) : size(w)/dim(w, 0)", NULL,
      "how many inputs reach one output of a parameter of that shape"},
-    {"function", "fan_out(shape): w = zeros(shape); rank(w) < 2 ? size(w) : size(w)/dim(w, 1)", NULL,
+    {"helper", "fan_out(shape): w = zeros(shape); rank(w) < 2 ? size(w) : size(w)/dim(w, 1)", NULL,
      "how many outputs one input reaches"},
-    {"function", "fans(shape): fan_in(shape) + fan_out(shape)", NULL, "both"},
-    {"function", "around_zero(shape, bound): uniform(shape, low=-bound, high=bound)", NULL,
+    {"helper", "fans(shape): fan_in(shape) + fan_out(shape)", NULL, "both"},
+    {"helper", "around_zero(shape, bound): uniform(shape, low=-bound, high=bound)", NULL,
      "uniform between -bound and bound"},
 
     {"initialiser", "glorot(w, gain=1): around_zero(shape(w), gain*sqrt(6/fans(shape(w))))", NULL,

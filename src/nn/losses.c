@@ -8,11 +8,11 @@
 
 const Definition nn_losses[] = {
     {"function",
-     "as_target(t, y): (rank(t) < rank(y))*(1 < dim(y, -1)) ? onehot(t, dim(y, -1)) : "
-     "reshape(cast(t, real), shape(y))",
+     "as_target(t, y): rank(t) < rank(y) ? (dim(y, -1) == 1 ? reshape(cast(t, real), shape(y)) : onehot(t, dim(y, -1))) "
+     ": reshape(cast(t, real), shape(y))",
      NULL, "targets in the shape of y; class numbers become one-hot where y has a column for each class"},
     {"function",
-     "cross_entropy_classes(x[.., c], t, smoothing=0): "
+     "cross_entropy_classes(x[.., c], t[..], smoothing=0): "
      "logsumexp(x) - (1 - smoothing)*pick(x, t) - (smoothing == 0 ? 0 : smoothing*mean(x, -1))",
      "dy*(softmax(x) - (1 - smoothing)*onehot(t, c) - smoothing/c), 0",
      "for each row [.., 1]: cross entropy of logits x against class numbers t [..]"},
@@ -28,7 +28,7 @@ const Definition nn_losses[] = {
      "dy*(x - t)/max(x*(1 - x), 1e-12), dy*(max(log1p(-x), -100) - max(log(x), -100))",
      "for each element: cross entropy of the probability x against t; logarithms stop at -100"},
     {"function",
-     "margin_chosen(y[.., c], t, margin=1): sum(relu(margin - pick(y, t) + y)*(1 - onehot(t, c)), -1)/c",
+     "margin_chosen(y[.., c], t[..], margin=1): sum(relu(margin - pick(y, t) + y)*(1 - onehot(t, c)), -1)/c",
      NULL, "for each row [.., 1]: how far other classes come within the margin of class t"},
 
     {"loss", "sse(y, t): e = y - as_target(t, y); sum(e*e)/2", NULL, "half the sum of squared errors"},

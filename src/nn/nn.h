@@ -3,7 +3,7 @@
  *
  * The rows are the only list: `nudge ops`, the reference page, the tests and the error messages enumerate them. Their
  * categories are "activation" and "function" (ops/definitions.c has most of these), "layer", "loss", "optimizer",
- * "schedule", "clip" and "initialiser". What a row is given, by name or in this order, before the arguments written:
+ * "schedule", "clip", "initialiser" and "helper" (what only other rows call). What a row is given, by name or in this order, before the arguments written:
  *     loss (y, t)   optimizer (w, g, t)   schedule (t, steps)   clip (g, gnorm)   initialiser (w)   layer (x)
  * where y is the net's result, t in a loss the targets, elsewhere the number of the step from 1, w a parameter (an
  * initialiser sees zeros of its shape), g its gradient, gnorm the norm of all gradients together. A schedule's value is a factor of lr. */

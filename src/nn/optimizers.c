@@ -4,9 +4,9 @@
 #include "nn/rows.h"
 
 const Definition nn_optimizers[] = {
-    {"function", "sgd_plain(w, g, lr, weight_decay): w -= lr*(g + weight_decay*w)", NULL,
+    {"helper", "sgd_plain(w, g, lr, weight_decay): w -= lr*(g + weight_decay*w)", NULL,
      "sgd without momentum"},
-    {"function",
+    {"helper",
      "sgd_momentum(w, g, t, lr, momentum, dampening, nesterov, weight_decay | momentum_buffer[shape(w)] = 0): "
      "d = g + weight_decay*w; "
      "momentum_buffer <- momentum*momentum_buffer + (dampening == 0 ? d : where(t <= 1, 1, 1 - dampening)*d); "
@@ -17,7 +17,7 @@ const Definition nn_optimizers[] = {
      "momentum == 0 ? sgd_plain(w, g, lr, weight_decay) "
      ": sgd_momentum(w, g, t, lr, momentum, dampening, nesterov, weight_decay)",
      NULL, "gradient descent; momentum as in Sutskever et al. 2013; lr is .01 unless given"},
-    {"function",
+    {"helper",
      "adam_step(m, v, t, lr, beta1, beta2, eps): lr/(1 - beta1^t)*m/(sqrt(v)*(1/sqrt(1 - beta2^t)) + eps)",
      NULL,
      "the means m and v of the gradient and its square, corrected for their start at 0; all but one division is of "
@@ -37,15 +37,15 @@ const Definition nn_optimizers[] = {
      "exp_avg_sq <- beta2*exp_avg_sq + (1 - beta2)*g*g; "
      "w <- w*(1 - lr*weight_decay) - adam_step(exp_avg, exp_avg_sq, t, lr, beta1, beta2, eps)",
      NULL, "adam whose decay is of the weights, not through the gradient (Loshchilov and Hutter 2017)"},
-    {"function",
+    {"helper",
      "rmsprop_scale(g, alpha, eps, centered | square_avg[shape(g)] = 0): "
      "square_avg <- alpha*square_avg + (1 - alpha)*g*g; "
      "1/(sqrt(centered ? square_avg - rmsprop_mean(g, alpha)^2 : square_avg) + eps)",
      NULL, "what rmsprop multiplies the gradient by"},
-    {"function",
+    {"helper",
      "rmsprop_mean(g, alpha | grad_avg[shape(g)] = 0): grad_avg <- alpha*grad_avg + (1 - alpha)*g; grad_avg",
      NULL, "the running mean of the gradient"},
-    {"function",
+    {"helper",
      "heavy_ball(d, momentum | momentum_buffer[shape(d)] = 0): "
      "momentum_buffer <- momentum*momentum_buffer + d; momentum_buffer",
      NULL, "a direction with momentum"},

@@ -4,9 +4,9 @@
 #include "nn/rows.h"
 
 const Definition nn_schedules[] = {
-    {"function", "rise(t, warmup): warmup == 0 ? 1 : min(1, t/warmup)", NULL,
+    {"helper", "rise(t, warmup): warmup == 0 ? 1 : min(1, t/warmup)", NULL,
      "the part of a rise over warmup steps"},
-    {"function", "progress(t, steps, warmup): clip((t - 1 - warmup)/max(1, steps - warmup), 0, 1)", NULL,
+    {"helper", "progress(t, steps, warmup): clip((t - 1 - warmup)/max(1, steps - warmup), 0, 1)", NULL,
      "the part of the way done when step t begins, after warmup steps"},
     {"schedule", "constant(w=0, value=1): size(w) == 1 ? value : expand(value, shape(w))", NULL,
      "as a schedule always lr; as an initialiser, constant(value), that number everywhere"},

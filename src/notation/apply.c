@@ -53,7 +53,8 @@ static _Noreturn void match_unknown(Evaluation *e, const Row *row, const Argumen
 static void match_put(Evaluation *e, const Row *row, Value *value, int index, const Argument *a)
 {
     if (value[index].kind != VALUE_NONE)
-        evaluation_raise(e, a->origin, "%s is given its argument %s twice", row->name, row->parameter[index].name);
+        evaluation_raise(e, a->origin, "%s is given its argument %s twice", row->name,
+                         row->parameter[index].name);
     value[index] = value_force(e, a->value);
     if (value[index].kind == VALUE_NONE) value_tensor(e, value[index]); /* raises */
 }
@@ -64,8 +65,10 @@ static void row_match(Evaluation *e, const Row *row, int given, int count, const
 {
     for (int i = 0; i < count; i++) {
         int index = a[i].name ? row_find(row, a[i].name) : -1;
-        if (index >= 0) match_put(e, row, value, index, &a[i]);
-        else if (a[i].name && i >= given) match_unknown(e, row, &a[i]);
+        if (index >= 0)
+            match_put(e, row, value, index, &a[i]);
+        else if (a[i].name && i >= given)
+            match_unknown(e, row, &a[i]);
     }
     int next = 0;
     for (int i = 0; i < count; i++) {
@@ -73,13 +76,14 @@ static void row_match(Evaluation *e, const Row *row, int given, int count, const
         while (next < row->parameters && value[next].kind != VALUE_NONE)
             next++;
         if (next == row->parameters)
-            evaluation_raise(e, a[i].origin, "%s has one argument too many here; it takes %s", row->name, row_takes(e, row));
+            evaluation_raise(e, a[i].origin, "%s has one argument too many here; it takes %s", row->name,
+                             row_takes(e, row));
         match_put(e, row, value, next, &a[i]);
     }
     for (int i = 0; i < row->parameters; i++)
         if (value[i].kind == VALUE_NONE && !row->parameter[i].value)
-            evaluation_raise(e, NULL, "%s needs its argument %s; it takes %s", row->name, row->parameter[i].name,
-                             row_takes(e, row));
+            evaluation_raise(e, NULL, "%s needs its argument %s; it takes %s", row->name,
+                             row->parameter[i].name, row_takes(e, row));
 }
 
 /* ---- Binding ---- */
@@ -94,7 +98,8 @@ static void bind_dim(Evaluation *e, const char *name, Shape s, int axis, const S
         return;
     }
     int64_t size = evaluate_integer(e, dim, "the size of an axis");
-    if (size != s.dim[axis]) evaluation_raise(e, NULL, "%s must be %lld (%s)", where, (long long)size, evaluate_text(e, dim));
+    if (size != s.dim[axis])
+        evaluation_raise(e, NULL, "%s must be %lld (%s)", where, (long long)size, evaluate_text(e, dim));
 }
 
 static void bind_dims(Evaluation *e, const Parameter *p, Value v)
@@ -104,13 +109,15 @@ static void bind_dims(Evaluation *e, const Parameter *p, Value v)
     int rest = -1;
     for (int i = 0; i < p->dims; i++) {
         if (p->dim[i]->kind != SYNTAX_REST) continue;
-        if (rest >= 0) evaluation_raise(e, evaluate_origin(e, p->dim[i], p->dim[i]->at), "only one .. can stand in a shape");
+        if (rest >= 0)
+            evaluation_raise(e, evaluate_origin(e, p->dim[i], p->dim[i]->at),
+                             "only one .. can stand in a shape");
         rest = i;
     }
     int fixed = p->dims - (rest >= 0);
     if (rest < 0 ? s.rank != fixed : s.rank < fixed)
-        evaluation_raise(e, NULL, "%s must have %s%d %s, but its shape is %s", p->name, rest < 0 ? "" : "at least ", fixed,
-                         fixed == 1 ? "axis" : "axes", shape_text(a, s));
+        evaluation_raise(e, NULL, "%s must have %s%d %s, but its shape is %s", p->name,
+                         rest < 0 ? "" : "at least ", fixed, fixed == 1 ? "axis" : "axes", shape_text(a, s));
     for (int i = 0; i < p->dims; i++)
         if (i != rest) bind_dim(e, p->name, s, rest >= 0 && i > rest ? s.rank - p->dims + i : i, p->dim[i]);
 }
@@ -142,7 +149,8 @@ static void row_bind(Evaluation *e, const Row *row, const Value *value)
     }
     e->graph->origin = call;
     for (int i = 0; i < row->parameters; i++)
-        if (value[i].kind == VALUE_NONE) bind_value(e, row->parameter[i].name, evaluate(e, row->parameter[i].value));
+        if (value[i].kind == VALUE_NONE)
+            bind_value(e, row->parameter[i].name, evaluate(e, row->parameter[i].value));
 }
 
 static Evaluation row_enter(Evaluation *e, const Row *row)
@@ -207,7 +215,8 @@ static bool instance_alike(Value made, Value now)
 static bool instance_places(Value made, Value now, bool input)
 {
     double number;
-    if (made.kind == VALUE_TENSOR) return input || value_constant(made, &number) == value_constant(now, &number);
+    if (made.kind == VALUE_TENSOR)
+        return input || value_constant(made, &number) == value_constant(now, &number);
     for (int i = 0; made.kind == VALUE_TUPLE && i < made.count; i++)
         if (!instance_places(made.item[i], now.item[i], input)) return false;
     return true;
@@ -219,7 +228,8 @@ static bool instance_serves(const Evaluation *e, const Instance *s, const Row *r
     if (s->general != row || s->frame.random || (s->frame.mode && s->train != e->context.train)) return false;
     if (enters && s->frame.outer != e->frame) return false;
     for (int i = 0; i < row->parameters; i++)
-        if (!instance_alike(s->value[i], value[i]) || !instance_places(s->value[i], value[i], row->parameter[i].input))
+        if (!instance_alike(s->value[i], value[i]) ||
+            !instance_places(s->value[i], value[i], row->parameter[i].input))
             return false;
     return true;
 }
@@ -295,7 +305,8 @@ static Value row_apply(Evaluation *e, const Row *row, int given, int count, cons
     row_match(e, row, given, count, argument, value);
     bool tensors = false;
     for (int i = 0; i < row->parameters; i++)
-        tensors |= (value[i].kind == VALUE_TENSOR || value[i].kind == VALUE_TUPLE) && !value_scalars(value[i]);
+        tensors |=
+            (value[i].kind == VALUE_TENSOR || value[i].kind == VALUE_TUPLE) && !value_scalars(value[i]);
     return row->open || !tensors ? row_here(e, row, value) : row_call(e, row, value);
 }
 
@@ -313,8 +324,9 @@ void apply_arguments(Evaluation *e, const Entry *callee, const Syntax *s, Argume
         const Syntax *part = s->part[i].syntax;
         argument[i].name = s->part[i].name;
         argument[i].origin = evaluate_origin(e, s, s->part[i].at);
-        argument[i].value = nets && part->kind == SYNTAX_CALL ? (Value){.kind = VALUE_NET, .syntax = part, .scope = e->scope}
-                                                              : evaluate(e, part);
+        argument[i].value = nets && part->kind == SYNTAX_CALL
+                                ? (Value){.kind = VALUE_NET, .syntax = part, .scope = e->scope}
+                                : evaluate(e, part);
     }
 }
 
@@ -331,7 +343,8 @@ const Entry *apply_find(Evaluation *e, const Scope *scope, const char *name)
 /* A net or function that was handed in as an argument: act(x). */
 static Value apply_value(Evaluation *e, const Syntax *s, Value net)
 {
-    if (s->parts != 1 || s->part[0].name) evaluation_raise(e, NULL, "%s is a net here; it takes one tensor", s->name);
+    if (s->parts != 1 || s->part[0].name)
+        evaluation_raise(e, NULL, "%s is a net here; it takes one tensor", s->name);
     return value_node(evaluation_net(e, net, "", evaluate_tensor(e, s->part[0].syntax)));
 }
 
@@ -340,7 +353,8 @@ Value apply_call(Evaluation *e, const Syntax *s)
     const Entry *value = scope_value(e->scope, s->name);
     Evaluation in = *e;
     if (s->tag) in.path = path_join(e, e->path, s->tag);
-    if (value && value->kind == ENTRY_VALUE && value->value.kind == VALUE_NET) return apply_value(&in, s, value->value);
+    if (value && value->kind == ENTRY_VALUE && value->value.kind == VALUE_NET)
+        return apply_value(&in, s, value->value);
     const Entry *callee = apply_find(e, e->scope, s->name);
     Argument *argument = arena_new(&e->graph->arena, (size_t)s->parts, sizeof *argument);
     apply_arguments(e, callee, s, argument);

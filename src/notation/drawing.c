@@ -35,8 +35,10 @@ Value native_uniform(Evaluation *e, const Given *given)
     Node *x = drawing_node(e, OP_uniform, given_shape(e, given, 0));
     if (!given_is(given, 1) && !given_is(given, 2)) return value_node(x);
     Node *low = given_is(given, 1) ? given_tensor(e, given, 1) : graph_const(g, 0), *high = low;
-    if (given_is(given, 2)) high = given_tensor(e, given, 2);
-    else low = graph_unary(g, OP_neg, low);
+    if (given_is(given, 2))
+        high = given_tensor(e, given, 2);
+    else
+        low = graph_unary(g, OP_neg, low);
     return drawing_scaled(e, x, graph_binary(g, OP_sub, high, low), low);
 }
 
@@ -57,7 +59,8 @@ Value native_dropout(Evaluation *e, const Given *given)
     double p = given_number(e, given, 1, "p", .5);
     if (!(p >= 0 && p < 1)) {
         char text[NUMBER_ROOM];
-        evaluation_raise(e, NULL, "dropout: p is the share that is dropped, at least 0 and less than 1, not %s",
+        evaluation_raise(e, NULL,
+                         "dropout: p is the share that is dropped, at least 0 and less than 1, not %s",
                          number_print(text, p));
     }
     if (!evaluation_train(e) || p == 0) return value_node(x);

@@ -57,7 +57,8 @@ const char *path_join(Evaluation *e, const char *path, const char *part)
 {
     if (!*path) return part;
     if (!*part) return path;
-    if (strlen(path) + strlen(part) > PATH_LONGEST) evaluation_raise(e, NULL, "the name of a parameter here is too long");
+    if (strlen(path) + strlen(part) > PATH_LONGEST)
+        evaluation_raise(e, NULL, "the name of a parameter here is too long");
     return arena_print(&e->graph->arena, "%s.%s", path, part);
 }
 
@@ -75,7 +76,9 @@ Value value_number(Evaluation *e, double number)
 
 Value value_tuple(Evaluation *e, int count)
 {
-    return (Value){.kind = VALUE_TUPLE, .count = count, .item = arena_new(&e->graph->arena, (size_t)count, sizeof(Value))};
+    return (Value){.kind = VALUE_TUPLE,
+                   .count = count,
+                   .item = arena_new(&e->graph->arena, (size_t)count, sizeof(Value))};
 }
 
 Value value_shape(Evaluation *e, Shape s)
@@ -146,7 +149,9 @@ int64_t value_integer(Evaluation *e, Value v, const char *what)
 {
     double number;
     v = value_force(e, v);
-    if (!value_constant(v, &number)) evaluation_raise(e, NULL, "%s must be a whole number that is known; this is %s", what, value_what(e, v));
+    if (!value_constant(v, &number))
+        evaluation_raise(e, NULL, "%s must be a whole number that is known; this is %s", what,
+                         value_what(e, v));
     if (!(fabs(number) <= 9007199254740992.0) || floor(number) != number)
         evaluation_raise(e, NULL, "%s must be a whole number; this is %s", what, value_what(e, v));
     return (int64_t)number;
@@ -285,11 +290,13 @@ void evaluation_bind(Evaluation *e, const char *name, int64_t size, const char *
     }
     Value v = evaluate_entry(e, known);
     if (!value_constant(v, &number))
-        evaluation_raise(e, NULL, "%s is %s already; give the size of %s another name", name, value_what(e, v), where);
+        evaluation_raise(e, NULL, "%s is %s already; give the size of %s another name", name,
+                         value_what(e, v), where);
     if (number == (double)size) return;
     char text[NUMBER_ROOM];
-    evaluation_raise(e, NULL, "%s is %lld by %s, but %s%s%s", name, (long long)size, where, number_print(text, number),
-                     known->bound ? " by " : "", known->bound ? known->bound : "");
+    evaluation_raise(e, NULL, "%s is %lld by %s, but %s%s%s", name, (long long)size, where,
+                     number_print(text, number), known->bound ? " by " : "",
+                     known->bound ? known->bound : "");
 }
 
 Value evaluate_entry(Evaluation *e, Entry *entry)
@@ -343,7 +350,8 @@ static Node *evaluate_infix(Evaluation *e, int sign, Node *x, Node *z)
 {
     static const char signs[] = "+-*/";
     static const OpCode op[] = {OP_add, OP_sub, OP_mul, OP_div};
-    return sign == '@' ? graph_matmul(e->graph, x, z) : graph_binary(e->graph, op[strchr(signs, sign) - signs], x, z);
+    return sign == '@' ? graph_matmul(e->graph, x, z)
+                       : graph_binary(e->graph, op[strchr(signs, sign) - signs], x, z);
 }
 
 static Value evaluate_chain(Evaluation *e, const Syntax *s)
@@ -374,7 +382,7 @@ static Value evaluate_compare(Evaluation *e, const Syntax *s)
     static const struct {
         OpCode op;
         bool turned, negated;
-    } row[] = {[0] = {OP_lt, false, false}, [1] = {OP_lt, true, false}, [2] = {OP_le, false, false},
+    } row[] = {[0] = {OP_lt, false, false}, [1] = {OP_lt, true, false},  [2] = {OP_le, false, false},
                [3] = {OP_le, true, false},  [4] = {OP_eq, false, false}, [5] = {OP_eq, false, true}};
     int sign = s->part[1].sign, kind = sign == '<' ? 0 : sign == '>' ? 1 : sign - TOKEN_LE + 2;
     Value left = evaluate(e, s->part[0].syntax), right = evaluate(e, s->part[1].syntax), word;
@@ -389,7 +397,8 @@ static Value evaluate_choice(Evaluation *e, const Syntax *s)
     double number;
     Value c = evaluate(e, s->part[0].syntax);
     if (!value_constant(c, &number))
-        evaluation_raise(e, NULL, "?: chooses when the graph is built, but this condition is %s; use where(c, x, z)",
+        evaluation_raise(e, NULL,
+                         "?: chooses when the graph is built, but this condition is %s; use where(c, x, z)",
                          value_what(e, c));
     return evaluate(e, s->part[number != 0 ? 1 : 2].syntax);
 }
@@ -405,7 +414,8 @@ Node *evaluate_power(Evaluation *e, Node *x, Node *z)
     Graph *g = e->graph;
     double power = z->op == OP_const ? z->value : (double)NAN;
     if (x->op == OP_const && z->op == OP_const) return graph_binary(g, OP_pow, x, z);
-    if (power == 0) return x->type == TYPE_SCALAR ? graph_const(g, 1) : graph_expand(g, graph_const(g, 1), x->shape);
+    if (power == 0)
+        return x->type == TYPE_SCALAR ? graph_const(g, 1) : graph_expand(g, graph_const(g, 1), x->shape);
     if (power == 1) return x;
     if (power == 2) return graph_binary(g, OP_mul, x, x);
     if (power == .5) return graph_unary(g, OP_sqrt, x);
@@ -431,10 +441,13 @@ static void evaluate_update(Evaluation *e, const Syntax *s, Node *value)
     const char *name = s->part[1].name;
     Entry *known = scope_value(e->scope, name);
     if (!known) evaluate_unknown(e, name);
-    if (e->turning) evaluation_raise(e, NULL, "%s changes once a step, so it cannot be assigned in a loop; use = in the loop", name);
+    if (e->turning)
+        evaluation_raise(
+            e, NULL, "%s changes once a step, so it cannot be assigned in a loop; use = in the loop", name);
     Node *now = value_tensor(e, evaluate_entry(e, known)), *leaf = known->leaf ? known->leaf : now;
     if (leaf->op != OP_leaf || leaf->leaf->role == ROLE_DATA || leaf->leaf->role == ROLE_PLACE)
-        evaluation_raise(e, NULL, "%s is no parameter or state, so it cannot be assigned; use = for a new value", name);
+        evaluation_raise(
+            e, NULL, "%s is no parameter or state, so it cannot be assigned; use = for a new value", name);
     if (s->part[0].sign != TOKEN_BECOMES)
         value = graph_binary(e->graph, s->part[0].sign == TOKEN_LESSEN ? OP_sub : OP_add, now, value);
     if (leaf->type != TYPE_SCALAR) value = evaluation_fit(e, value, leaf->shape, name);
@@ -462,8 +475,8 @@ static Value evaluate_assign(Evaluation *e, const Syntax *s)
     Value v = evaluate(e, s->part[0].syntax);
     int names = s->parts - 1;
     if (names > 1 && (v.kind != VALUE_TUPLE || v.count != names))
-        evaluation_raise(e, NULL, "%d names are given values here, but there %s %s", names, v.kind == VALUE_TUPLE ? "is" : "is only",
-                         value_what(e, v));
+        evaluation_raise(e, NULL, "%d names are given values here, but there %s %s", names,
+                         v.kind == VALUE_TUPLE ? "is" : "is only", value_what(e, v));
     for (int i = 0; i < names; i++)
         evaluate_define(e, s->part[i + 1].name, names > 1 ? v.item[i] : v);
     return v;
@@ -485,12 +498,14 @@ static Value evaluate_layers(Evaluation *e, const Syntax *s)
 /* ---- The walk ---- */
 
 static Value (*const evaluate_table[])(Evaluation *, const Syntax *) = {
-    [SYNTAX_NUMBER] = evaluate_number,   [SYNTAX_NAME] = evaluate_name,     [SYNTAX_TUPLE] = evaluate_tuple,
-    [SYNTAX_CALL] = apply_call,          [SYNTAX_CHAIN] = evaluate_chain,   [SYNTAX_COMPARE] = evaluate_compare,
-    [SYNTAX_CHOICE] = evaluate_choice,   [SYNTAX_MINUS] = evaluate_minus,   [SYNTAX_POWER] = evaluate_raise,
-    [SYNTAX_SWAP] = evaluate_swap,       [SYNTAX_INDEX] = evaluate_index,   [SYNTAX_PATTERN] = evaluate_pattern,
-    [SYNTAX_LOOP] = evaluate_loop,       [SYNTAX_TEXT] = evaluate_statements, [SYNTAX_ASSIGN] = evaluate_assign,
-    [SYNTAX_NET] = evaluate_layers,
+    [SYNTAX_NUMBER] = evaluate_number, [SYNTAX_NAME] = evaluate_name,
+    [SYNTAX_TUPLE] = evaluate_tuple,   [SYNTAX_CALL] = apply_call,
+    [SYNTAX_CHAIN] = evaluate_chain,   [SYNTAX_COMPARE] = evaluate_compare,
+    [SYNTAX_CHOICE] = evaluate_choice, [SYNTAX_MINUS] = evaluate_minus,
+    [SYNTAX_POWER] = evaluate_raise,   [SYNTAX_SWAP] = evaluate_swap,
+    [SYNTAX_INDEX] = evaluate_index,   [SYNTAX_PATTERN] = evaluate_pattern,
+    [SYNTAX_LOOP] = evaluate_loop,     [SYNTAX_TEXT] = evaluate_statements,
+    [SYNTAX_ASSIGN] = evaluate_assign, [SYNTAX_NET] = evaluate_layers,
 };
 
 Value evaluate(Evaluation *e, const Syntax *s)
@@ -499,7 +514,8 @@ Value evaluate(Evaluation *e, const Syntax *s)
     const Origin *before = g->origin;
     g->origin = evaluate_origin(e, s, s->at);
     if (++e->depth > EVALUATE_DEEPEST)
-        evaluation_raise(e, NULL, "calls are nested more than %d deep; does a definition call itself?", EVALUATE_DEEPEST);
+        evaluation_raise(e, NULL, "calls are nested more than %d deep; does a definition call itself?",
+                         EVALUATE_DEEPEST);
     Value v = evaluate_table[s->kind](e, s);
     e->depth--;
     g->origin = before;

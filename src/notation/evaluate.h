@@ -35,7 +35,7 @@ struct Evaluation {
     uint64_t *draws;      /* how many have been drawn under the key */
     bool turning;         /* inside a loop */
     int depth;
-    int layers; /* nets around this one */
+    int layers;       /* nets around this one */
     Scaling *scaling; /* what notation_call_scaled wants of the row it calls; NULL within */
     void (*see)(void *context, const LayerSeen *layer);
     void *see_context;
@@ -56,9 +56,9 @@ const Origin *evaluation_place(Evaluation *e, const Source *source, int at);
 Value value_tuple(Evaluation *e, int count);
 Value value_number(Evaluation *e, double number);
 Value value_shape(Evaluation *e, Shape s);
-bool value_constant(Value v, double *number); /* a number that is known */
-bool value_scalars(Value v);                  /* made of numbers only, known or not */
-const char *value_word(Value v);              /* a word, or the name of a function; else NULL */
+bool value_constant(Value v, double *number);   /* a number that is known */
+bool value_scalars(Value v);                    /* made of numbers only, known or not */
+const char *value_word(Value v);                /* a word, or the name of a function; else NULL */
 const char *value_what(Evaluation *e, Value v); /* "a tensor [2, 3]", for messages */
 /* A call in a layer's arguments waits until it is known whether it is a net: makes it a value. */
 Value value_force(Evaluation *e, Value v);
@@ -84,17 +84,17 @@ const char *path_join(Evaluation *e, const char *path, const char *part);
 Value evaluate_entry(Evaluation *e, Entry *entry);
 
 /* ---- Other files ---- */
-Value apply_call(Evaluation *e, const Syntax *s);                                          /* apply.c */
+Value apply_call(Evaluation *e, const Syntax *s); /* apply.c */
 Value apply_entry(Evaluation *e, const Entry *callee, int given, int count, const Argument *argument);
 void apply_arguments(Evaluation *e, const Entry *callee, const Syntax *s, Argument *argument);
 const Entry *apply_find(Evaluation *e, const Scope *scope, const char *name);
 void apply_bind(Evaluation *e, const Node *call);
 int apply_parameter(const Node *call, int input);
-Value evaluate_index(Evaluation *e, const Syntax *s);                                      /* subscript.c */
-Value evaluate_pattern(Evaluation *e, const Syntax *s);                                    /* pattern.c */
-Value evaluate_loop(Evaluation *e, const Syntax *s);                                       /* recurrence.c */
-Node *evaluate_net(Evaluation *e, const Syntax *net, Node *x);                             /* net.c */
-Node *initial_leaf(Evaluation *e, const Row *row, const Decl *decl, Scope *home);                      /* initial.c */
+Value evaluate_index(Evaluation *e, const Syntax *s);                             /* subscript.c */
+Value evaluate_pattern(Evaluation *e, const Syntax *s);                           /* pattern.c */
+Value evaluate_loop(Evaluation *e, const Syntax *s);                              /* recurrence.c */
+Node *evaluate_net(Evaluation *e, const Syntax *net, Node *x);                    /* net.c */
+Node *initial_leaf(Evaluation *e, const Row *row, const Decl *decl, Scope *home); /* initial.c */
 Node *evaluate_power(Evaluation *e, Node *x, Node *z);
 
 #endif

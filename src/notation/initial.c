@@ -16,7 +16,8 @@ typedef struct Initial {
 static bool initial_keeps(const Entry *e)
 {
     double number;
-    return e->kind == ENTRY_NUMBER || (e->kind == ENTRY_VALUE && (value_constant(e->value, &number) || value_word(e->value)));
+    return e->kind == ENTRY_NUMBER ||
+           (e->kind == ENTRY_VALUE && (value_constant(e->value, &number) || value_word(e->value)));
 }
 
 static const Initial *initial_keep(Evaluation *e, const Row *row, const Decl *decl, const Scope *s)
@@ -29,7 +30,8 @@ static const Initial *initial_keep(Evaluation *e, const Row *row, const Decl *de
     for (const Entry *entry = s->first; entry; entry = entry->next) {
         if (!initial_keeps(entry)) continue;
         keep->name[keep->names] = entry->name;
-        keep->value[keep->names++] = entry->kind == ENTRY_NUMBER ? value_number(e, entry->number) : entry->value;
+        keep->value[keep->names++] =
+            entry->kind == ENTRY_NUMBER ? value_number(e, entry->number) : entry->value;
     }
     return keep;
 }
@@ -46,7 +48,9 @@ static Shape decl_shape(Evaluation *e, const Decl *d)
         if (s.rank + count > RANK_MAX) evaluation_raise(e, NULL, "a tensor has at most %d axes", RANK_MAX);
         for (int k = 0; k < count; k++) {
             int64_t size = value_integer(e, v.kind == VALUE_TUPLE ? v.item[k] : v, "the size of an axis");
-            if (size < 1) evaluation_raise(e, NULL, "the size of an axis must be at least 1, not %lld", (long long)size);
+            if (size < 1)
+                evaluation_raise(e, NULL, "the size of an axis must be at least 1, not %lld",
+                                 (long long)size);
             s.dim[s.rank++] = size;
         }
     }
@@ -77,12 +81,13 @@ static Value initial_draw(Evaluation *e, const Syntax *s, Shape shape)
     const Entry *callee = scope_function(scope, name ? name : s->name);
     const char *near = callee ? NULL : scope_nearest(e->scope, &e->graph->arena, s->name, entry_function);
     if (!callee)
-        evaluation_raise(e, NULL, "no initialiser is called %s%s%s%s", s->name, near ? "; did you mean " : "", near ? near : "",
-                         near ? "?" : "");
+        evaluation_raise(e, NULL, "no initialiser is called %s%s%s%s", s->name, near ? "; did you mean " : "",
+                         near ? near : "", near ? "?" : "");
     Argument *argument = arena_new(&e->graph->arena, (size_t)s->parts + 1, sizeof *argument);
     argument[0].origin = e->graph->origin;
-    argument[0].value = callee->kind == ENTRY_NATIVE ? value_shape(e, shape)
-                                                     : value_node(graph_expand(e->graph, graph_const(e->graph, 0), shape));
+    argument[0].value = callee->kind == ENTRY_NATIVE
+                            ? value_shape(e, shape)
+                            : value_node(graph_expand(e->graph, graph_const(e->graph, 0), shape));
     apply_arguments(e, callee, s, argument + 1);
     return apply_entry(e, callee, 1, s->parts + 1, argument);
 }

@@ -29,16 +29,36 @@ void lexer_raise(const Lexer *l, int at, const char *format, ...)
 static bool lexer_ends(const Lexer *l)
 {
     int last = l->token.kind;
-    return l->brackets == 0 && (last == TOKEN_NUMBER || last == TOKEN_NAME || (last < 128 && last && strchr(")]}'", last)));
+    return l->brackets == 0 &&
+           (last == TOKEN_NUMBER || last == TOKEN_NAME || (last < 128 && last && strchr(")]}'", last)));
+}
+
+static const char *lexer_digits(const char *s)
+{
+    while (lexer_digit(*s))
+        s++;
+    return s;
+}
+
+/* Digits with a point somewhere, then an exponent if digits follow it. Found here, since number_read would look for the
+ * end of the text each time. */
+static const char *lexer_number_end(const char *s)
+{
+    s = lexer_digits(s);
+    if (*s == '.' && s[1] != '.') s = lexer_digits(s + 1);
+    const char *exponent = s + 1;
+    if (*s != 'e' && *s != 'E') return s;
+    if (*exponent == '-' || *exponent == '+') exponent++;
+    return lexer_digit(*exponent) ? lexer_digits(exponent) : s;
 }
 
 static Token lexer_number(Lexer *l)
 {
-    const char *text = l->source->text, *s = text + l->at;
-    Token t = {.kind = TOKEN_NUMBER, .at = l->at};
-    const char *after = number_read(s, s + strlen(s), &t.number);
-    t.end = (int)(after - text);
-    if (lexer_letter(*after)) lexer_raise(l, t.end, "a number and a name stand side by side; for a product write * between them");
+    const char *s = l->source->text + l->at, *after = lexer_number_end(s);
+    Token t = {.kind = TOKEN_NUMBER, .at = l->at, .end = l->at + (int)(after - s)};
+    number_read(s, after, &t.number);
+    if (lexer_letter(*after))
+        lexer_raise(l, t.end, "a number and a name stand side by side; for a product write * between them");
     return t;
 }
 
@@ -65,8 +85,9 @@ static Token lexer_sign(const Lexer *l)
     static const struct {
         const char text[3];
         int kind;
-    } pair[] = {{"..", TOKEN_REST}, {"->", TOKEN_TO}, {"<-", TOKEN_BECOMES}, {"-=", TOKEN_LESSEN}, {"+=", TOKEN_ENLARGE},
-                {"<=", TOKEN_LE},   {">=", TOKEN_GE}, {"==", TOKEN_EQ},      {"!=", TOKEN_NE}};
+    } pair[] = {{"..", TOKEN_REST},   {"->", TOKEN_TO},      {"<-", TOKEN_BECOMES},
+                {"-=", TOKEN_LESSEN}, {"+=", TOKEN_ENLARGE}, {"<=", TOKEN_LE},
+                {">=", TOKEN_GE},     {"==", TOKEN_EQ},      {"!=", TOKEN_NE}};
     const char *s = l->source->text + l->at;
     for (size_t i = 0; i < sizeof pair / sizeof *pair; i++)
         if (!strncmp(s, pair[i].text, 2)) return (Token){.kind = pair[i].kind, .at = l->at, .end = l->at + 2};

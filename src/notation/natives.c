@@ -36,7 +36,9 @@ static const char *native_takes(Evaluation *e, const char *takes)
     const char *text = "(";
     for (int i = 0; i < count; i++)
         text = arena_print(a, "%s%s%.*s%s", text, i ? ", " : "", word[i].length, word[i].at,
-                           word[i].list ? ".." : word[i].option ? "=" : "");
+                           word[i].list     ? ".."
+                           : word[i].option ? "="
+                                            : "");
     return arena_print(a, "%s)", text);
 }
 
@@ -59,12 +61,15 @@ static Value native_list(Evaluation *e, int count, const Argument *argument, int
     return list;
 }
 
-static void native_named(Evaluation *e, const char *takes, const Word *word, int words, const Argument *a, Given *given)
+static void native_named(Evaluation *e, const char *takes, const Word *word, int words, const Argument *a,
+                         Given *given)
 {
     int index = native_word(word, words, a->name);
     if (index < 0)
-        evaluation_raise(e, a->origin, "%s has no argument called %s; it takes %s", given->name, a->name, native_takes(e, takes));
-    if (given_is(given, index)) evaluation_raise(e, a->origin, "%s is given its argument %s twice", given->name, a->name);
+        evaluation_raise(e, a->origin, "%s has no argument called %s; it takes %s", given->name, a->name,
+                         native_takes(e, takes));
+    if (given_is(given, index))
+        evaluation_raise(e, a->origin, "%s is given its argument %s twice", given->name, a->name);
     Value v = word[index].list ? value_force(e, a->value) : a->value;
     if (word[index].list && v.kind != VALUE_TUPLE) {
         Value list = value_tuple(e, 1);
@@ -88,16 +93,18 @@ static void native_match(Evaluation *e, const char *takes, int count, const Argu
         while (next < words && given_is(given, next))
             next++;
         if (next == words)
-            evaluation_raise(e, argument[i].origin, "%s has one argument too many here; it takes %s", given->name,
-                             native_takes(e, takes));
-        if (word[next].list) given->value[next] = native_list(e, count, argument, &i);
-        else given->value[next] = argument[i++].value;
+            evaluation_raise(e, argument[i].origin, "%s has one argument too many here; it takes %s",
+                             given->name, native_takes(e, takes));
+        if (word[next].list)
+            given->value[next] = native_list(e, count, argument, &i);
+        else
+            given->value[next] = argument[i++].value;
         if (!given_is(given, next)) value_tensor(e, given->value[next]); /* a loop without a value: raises */
     }
     for (int i = 0; i < words; i++)
         if (!given_is(given, i) && !word[i].list && !word[i].option)
-            evaluation_raise(e, NULL, "%s needs its argument %.*s; it takes %s", given->name, word[i].length, word[i].at,
-                             native_takes(e, takes));
+            evaluation_raise(e, NULL, "%s needs its argument %.*s; it takes %s", given->name, word[i].length,
+                             word[i].at, native_takes(e, takes));
 }
 
 bool given_is(const Given *given, int index)
@@ -121,7 +128,8 @@ double given_number(Evaluation *e, const Given *given, int index, const char *wh
     if (!given_is(given, index)) return otherwise;
     Value v = value_force(e, given->value[index]);
     if (!value_constant(v, &number))
-        evaluation_raise(e, NULL, "%s: %s must be a number that is known; this is %s", given->name, what, value_what(e, v));
+        evaluation_raise(e, NULL, "%s: %s must be a number that is known; this is %s", given->name, what,
+                         value_what(e, v));
     return number;
 }
 
@@ -138,9 +146,11 @@ Shape given_shape(Evaluation *e, const Given *given, int index)
 {
     Value v = given->value[index];
     Shape s = {0};
-    if (v.count > RANK_MAX) evaluation_raise(e, NULL, "%s: a tensor has at most %d axes", given->name, RANK_MAX);
+    if (v.count > RANK_MAX)
+        evaluation_raise(e, NULL, "%s: a tensor has at most %d axes", given->name, RANK_MAX);
     for (int i = 0; i < v.count; i++)
-        s.dim[s.rank++] = value_integer(e, v.item[i], arena_print(&e->graph->arena, "%s: a size", given->name));
+        s.dim[s.rank++] =
+            value_integer(e, v.item[i], arena_print(&e->graph->arena, "%s: a size", given->name));
     return s;
 }
 
@@ -232,7 +242,8 @@ static Value native_cast(Evaluation *e, const Given *given)
 {
     const char *word = value_word(given->value[1]);
     for (Type t = TYPE_REAL; word && t <= TYPE_U8; t++)
-        if (!strcmp(word, type_name[t])) return value_node(graph_cast(e->graph, given_tensor(e, given, 0), t));
+        if (!strcmp(word, type_name[t]))
+            return value_node(graph_cast(e->graph, given_tensor(e, given, 0), t));
     evaluation_raise(e, NULL, "cast: the types are real, i32 and u8, not %s", value_what(e, given->value[1]));
 }
 
@@ -299,7 +310,8 @@ static void natives_add_constants(Scope *s)
     static const struct {
         const char *name;
         double value;
-    } number[] = {{"true", 1}, {"false", 0}, {"pi", 3.14159265358979323846}, {"inf", HUGE_VAL}, {"nan", (double)NAN}};
+    } number[] = {
+        {"true", 1}, {"false", 0}, {"pi", 3.14159265358979323846}, {"inf", HUGE_VAL}, {"nan", (double)NAN}};
     for (size_t i = 0; i < sizeof number / sizeof *number; i++)
         scope_add_number(s, number[i].name, number[i].value);
     for (Type t = TYPE_REAL; t <= TYPE_U8; t++)
@@ -310,7 +322,8 @@ void natives_add(Scope *s)
 {
     for (int op = 0; op < OP_COUNT; op++)
         if (ops_table[op].elementwise)
-            scope_add_native(s, ops_table[op].name, NULL, native_primitive, (void *)(uintptr_t)&ops_table[op]);
+            scope_add_native(s, ops_table[op].name, NULL, native_primitive,
+                             (void *)(uintptr_t)&ops_table[op]);
     for (size_t i = 0; i < sizeof natives_table / sizeof *natives_table; i++)
         scope_add_native(s, natives_table[i].name, natives_table[i].category, native_row,
                          (void *)(uintptr_t)&natives_table[i]);
@@ -342,7 +355,8 @@ double argument_number(Evaluation *e, const Argument *a)
 {
     double number;
     Value v = value_force(e, a->value);
-    if (!value_constant(v, &number)) evaluation_raise(e, a->origin, "expected a number that is known here, not %s", value_what(e, v));
+    if (!value_constant(v, &number))
+        evaluation_raise(e, a->origin, "expected a number that is known here, not %s", value_what(e, v));
     return number;
 }
 

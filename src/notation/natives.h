@@ -10,7 +10,7 @@
 enum { GIVEN_MOST = 5 };
 
 typedef struct Given {
-    const char *name;         /* of the native, for messages */
+    const char *name;        /* of the native, for messages */
     Value value[GIVEN_MOST]; /* by the words; VALUE_NONE: an option not given; a list is a tuple */
 } Given;
 
@@ -27,11 +27,12 @@ Shape given_shape(Evaluation *e, const Given *given, int index);
 /* Axis number of `s`, counted from the end where negative. */
 int given_axis(Evaluation *e, const Given *given, Value v, Shape s);
 
-GivenFunction native_sum, native_mean, native_amax, native_amin, native_prod, native_var, native_std, native_argmax,
-    native_argmin; /* reducing.c */
-GivenFunction native_reshape, native_flatten, native_transpose, native_expand, native_slice, native_pad, native_concat,
-    native_stack, native_split, native_take, native_scatter, native_pick, native_onehot; /* shaping.c */
-GivenFunction native_uniform, native_normal, native_dropout;                             /* drawing.c */
-GivenFunction native_residual, native_repeat;                                            /* net.c */
+GivenFunction native_sum, native_mean, native_amax, native_amin, native_prod, native_var, native_std,
+    native_argmax, native_argmin; /* reducing.c */
+GivenFunction native_reshape, native_flatten, native_transpose, native_expand, native_slice, native_pad,
+    native_concat, native_stack, native_split, native_take, native_scatter, native_pick,
+    native_onehot;                                           /* shaping.c */
+GivenFunction native_uniform, native_normal, native_dropout; /* drawing.c */
+GivenFunction native_residual, native_repeat;                /* net.c */
 
 #endif

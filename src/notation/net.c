@@ -4,11 +4,15 @@
 
 #include <string.h>
 
+enum { COPIES_MOST = 10000 };
+
 static _Noreturn void layer_unknown(Evaluation *e, const char *name)
 {
     const Entry *known = scope_function(e->scope, name);
     const char *near = scope_nearest(e->scope, &e->graph->arena, name, entry_layer);
-    if (known && known->category) evaluation_raise(e, NULL, "%s is no layer but %s %s", name, strchr("aeiou", known->category[0]) ? "an" : "a", known->category);
+    if (known && known->category)
+        evaluation_raise(e, NULL, "%s is no layer but %s %s", name,
+                         strchr("aeiou", known->category[0]) ? "an" : "a", known->category);
     if (known) evaluation_raise(e, NULL, "%s cannot stand in a net; a layer takes one tensor", name);
     if (near) evaluation_raise(e, NULL, "no layer is called %s; did you mean %s?", name, near);
     evaluation_raise(e, NULL, "no layer is called %s", name);
@@ -33,7 +37,8 @@ static Node *net_layer(Evaluation *e, const Syntax *s, int index, Node *x)
     if (s->tag) in.path = path_join(e, in.path, s->tag);
     in.layers++;
     Value v = layer_apply(e, &in, s, x);
-    if (v.kind != VALUE_TENSOR) evaluation_raise(e, NULL, "a layer gives one tensor; %s gives %s", s->name, value_what(e, v));
+    if (v.kind != VALUE_TENSOR)
+        evaluation_raise(e, NULL, "a layer gives one tensor; %s gives %s", s->name, value_what(e, v));
     LayerSeen seen = {in.path, evaluate_text(e, s), x, v.node, e->layers};
     if (e->see) e->see(e->see_context, &seen);
     return v.node;
@@ -54,7 +59,8 @@ Node *evaluate_net(Evaluation *e, const Syntax *net, Node *x)
 
 Node *evaluation_net(Evaluation *e, Value net, const char *path, Node *x)
 {
-    if (net.kind != VALUE_NET) evaluation_raise(e, NULL, "expected layers here, such as dense(8) relu, not %s", value_what(e, net));
+    if (net.kind != VALUE_NET)
+        evaluation_raise(e, NULL, "expected layers here, such as dense(8) relu, not %s", value_what(e, net));
     Evaluation in = *e;
     in.path = path_join(e, e->path, path);
     in.scope = net.scope;
@@ -67,8 +73,10 @@ Value native_residual(Evaluation *e, const Given *given)
     Arena *a = &e->graph->arena;
     Node *x = given_tensor(e, given, 0), *y = evaluation_net(e, given->value[1], "", x);
     if (!shape_equal(x->shape, y->shape))
-        evaluation_raise(e, NULL, "residual adds what its layers give to what they get, but they make %s of %s; end with a layer that gives the shape back",
-                         shape_text(a, y->shape), shape_text(a, x->shape));
+        evaluation_raise(
+            e, NULL,
+            "residual adds what its layers give to what they get, but they make %s of %s; end with a layer that gives the shape back",
+            shape_text(a, y->shape), shape_text(a, x->shape));
     return value_node(graph_binary(e->graph, OP_add, x, y));
 }
 
@@ -77,7 +85,9 @@ Value native_repeat(Evaluation *e, const Given *given)
 {
     Node *x = given_tensor(e, given, 0);
     int64_t count = given_integer(e, given, 1, "the number of copies");
-    if (count < 1) evaluation_raise(e, NULL, "repeat: the number of copies must be at least 1, not %lld", (long long)count);
+    if (count < 1 || count > COPIES_MOST)
+        evaluation_raise(e, NULL, "repeat: the number of copies must be from 1 to %d, not %lld", COPIES_MOST,
+                         (long long)count);
     for (int64_t i = 0; i < count; i++)
         x = evaluation_net(e, given->value[2], arena_print(&e->graph->arena, "%lld", (long long)i), x);
     return value_node(x);

@@ -24,7 +24,8 @@ Node *notation_formula(const Context *c, const char *text)
     return evaluate_tensor(&e, syntax_text(&c->graph->arena, notation_source(c, text)));
 }
 
-static Value notation_apply(const Context *c, const char *text, int count, const Argument *given, Scaling *scaling)
+static Value notation_apply(const Context *c, const char *text, int count, const Argument *given,
+                            Scaling *scaling)
 {
     Graph *g = c->graph;
     const Origin *before = g->origin;
@@ -32,8 +33,8 @@ static Value notation_apply(const Context *c, const char *text, int count, const
     const Syntax *net = syntax_net(&g->arena, notation_source(c, text)), *s = net->part[0].syntax;
     g->origin = evaluate_origin(&e, s, s->at);
     if (net->parts > 1)
-        evaluation_raise(&e, evaluate_origin(&e, net, net->part[1].syntax->at), "expected one call, such as %s, and nothing after it",
-                         evaluate_text(&e, s));
+        evaluation_raise(&e, evaluate_origin(&e, net, net->part[1].syntax->at),
+                         "expected one call, such as %s, and nothing after it", evaluate_text(&e, s));
     const Entry *callee = apply_find(&e, c->scope, s->name);
     Argument *argument = arena_new(&g->arena, (size_t)(count + s->parts), sizeof *argument);
     if (count) memcpy(argument, given, (size_t)count * sizeof *argument);
@@ -50,8 +51,8 @@ Value notation_call(const Context *c, const char *text, int count, const Argumen
     return notation_apply(c, text, count, given, NULL);
 }
 
-Value notation_call_scaled(const Context *c, const char *text, int count, const Argument *given, const char *name,
-                           Node *factor, Node **product)
+Value notation_call_scaled(const Context *c, const char *text, int count, const Argument *given,
+                           const char *name, Node *factor, Node **product)
 {
     Scaling scaling = {name, factor, NULL};
     Value v = notation_apply(c, text, count, given, &scaling);
@@ -59,8 +60,8 @@ Value notation_call_scaled(const Context *c, const char *text, int count, const 
     return v;
 }
 
-Node *notation_net(const Context *c, const char *net, Node *x, void (*see)(void *context, const LayerSeen *layer),
-                   void *context)
+Node *notation_net(const Context *c, const char *net, Node *x,
+                   void (*see)(void *context, const LayerSeen *layer), void *context)
 {
     Evaluation e = evaluation_begin(c);
     e.see = see;
@@ -76,8 +77,9 @@ static void gradient_values(Evaluation *e, const Syntax *text, int count, Node *
     Value v = evaluate(e, text);
     double number;
     if ((v.kind == VALUE_TUPLE ? v.count : 1) != count)
-        evaluation_raise(e, evaluate_origin(e, text, text->at), "this gradient needs %d values, one for each input, but is %s",
-                         count, value_what(e, v));
+        evaluation_raise(e, evaluate_origin(e, text, text->at),
+                         "this gradient needs %d values, one for each input, but is %s", count,
+                         value_what(e, v));
     for (int i = 0; i < count; i++) {
         Value part = v.kind == VALUE_TUPLE ? v.item[i] : v;
         out[i] = value_constant(part, &number) && number == 0 ? NULL : value_tensor(e, part);

@@ -70,7 +70,8 @@ const Row *scope_add_row(Scope *s, const char *title, const char *row, const cha
 void scope_add_native(Scope *s, const char *name, const char *category, Native *function, void *context);
 void scope_add_value(Scope *s, const char *name, Value v);
 void scope_add_node(Scope *s, const char *name, Node *n);
-void scope_add_number(Scope *s, const char *name, double value); /* a constant, e.g. classes; definitions see it, too */
+void scope_add_number(Scope *s, const char *name,
+                      double value); /* a constant, e.g. classes; definitions see it, too */
 /* The row called name here or further out, or NULL. */
 const Row *scope_row(const Scope *s, const char *name);
 
@@ -107,8 +108,8 @@ Node *notation_formula(const Context *c, const char *text);
 Value notation_call(const Context *c, const char *text, int count, const Argument *given);
 /* The same, with the argument called `name`, as written or by default, multiplied by the factor: a schedule acts on an
  * optimizer's lr. *product is what the row then sees, NULL if it has no such argument. */
-Value notation_call_scaled(const Context *c, const char *text, int count, const Argument *given, const char *name,
-                           Node *factor, Node **product);
+Value notation_call_scaled(const Context *c, const char *text, int count, const Argument *given,
+                           const char *name, Node *factor, Node **product);
 
 /* Applies a net to x. Each layer's result is reported (place "3" or "3.0" within nested nets, its text, output). */
 typedef struct LayerSeen {

@@ -29,7 +29,8 @@ static void side_axis(Evaluation *e, Side *s, const Syntax *syntax, const char *
     if (s->axes == RANK_MAX) pattern_raise(e, syntax, "a pattern has too many axes; 8 is the most");
     for (int i = 0; name && i < s->axes; i++)
         if (s->axis[i].name && !strcmp(s->axis[i].name, name))
-            evaluation_raise(e, evaluate_origin(e, syntax, syntax->at), "axis %s stands twice on one side of the pattern", name);
+            evaluation_raise(e, evaluate_origin(e, syntax, syntax->at),
+                             "axis %s stands twice on one side of the pattern", name);
     s->axis[s->axes++] = (Axis){name, syntax, -1};
 }
 
@@ -44,7 +45,8 @@ static int *side_group(Evaluation *e, Side *s, const Syntax *syntax)
 static int side_single(Evaluation *e, Side *s, const Syntax *syntax)
 {
     if (syntax->kind == SYNTAX_NUMBER && syntax->number == 1) return 0;
-    if (syntax->kind == SYNTAX_NUMBER) pattern_raise(e, syntax, "in a pattern, sizes have names; only 1 can stand as a number");
+    if (syntax->kind == SYNTAX_NUMBER)
+        pattern_raise(e, syntax, "in a pattern, sizes have names; only 1 can stand as a number");
     if (syntax->kind != SYNTAX_NAME) pattern_raise(e, syntax, "only names can stand in ( ) in a pattern");
     side_axis(e, s, syntax, syntax->name);
     return 1;
@@ -68,7 +70,8 @@ static void side_read(Evaluation *e, Side *s, const Syntax *side, int rest)
             continue;
         }
         int *group = side_group(e, s, part), joined = 0;
-        if (part->kind != SYNTAX_TUPLE) joined = side_single(e, s, part);
+        if (part->kind != SYNTAX_TUPLE)
+            joined = side_single(e, s, part);
         else
             for (int k = 0; k < part->parts; k++)
                 joined += side_single(e, s, part->part[k].syntax);
@@ -107,14 +110,18 @@ static void group_sizes(Evaluation *e, const Node *x, int index, Axis *axis, int
     int open = -1;
     for (int i = 0; i < count; i++) {
         axis[i].size = axis_known(e, &axis[i]);
-        if (axis[i].size >= 0) known *= axis[i].size;
-        else if (open >= 0) evaluation_raise(e, evaluate_origin(e, axis[i].syntax, axis[i].syntax->at),
-                                 "the sizes of %s and %s are both unknown; give one of them a value before", axis[open].name,
-                                 axis[i].name);
-        else open = i;
+        if (axis[i].size >= 0)
+            known *= axis[i].size;
+        else if (open >= 0)
+            evaluation_raise(e, evaluate_origin(e, axis[i].syntax, axis[i].syntax->at),
+                             "the sizes of %s and %s are both unknown; give one of them a value before",
+                             axis[open].name, axis[i].name);
+        else
+            open = i;
     }
     if (open >= 0 ? known <= 0 || size % known : size != known)
-        evaluation_raise(e, evaluate_origin(e, at, at->at), "axis %d of %s does not split as the pattern says (%lld)", index,
+        evaluation_raise(e, evaluate_origin(e, at, at->at),
+                         "axis %d of %s does not split as the pattern says (%lld)", index,
                          shape_text(&e->graph->arena, x->shape), (long long)known);
     if (open >= 0) axis[open].size = size / known;
 }
@@ -160,8 +167,9 @@ static Node *pattern_arrange(Evaluation *e, Node *x, const Side *left, Side *rig
         int from = side_find(left, right, i);
         a->size = from >= 0 ? left->axis[from].size : axis_known(e, a);
         if (a->size < 0)
-            evaluation_raise(e, evaluate_origin(e, a->syntax, a->syntax->at), "axis %s is new here, so it needs a size; give %s a value before",
-                             a->name, a->name);
+            evaluation_raise(e, evaluate_origin(e, a->syntax, a->syntax->at),
+                             "axis %s is new here, so it needs a size; give %s a value before", a->name,
+                             a->name);
         if (from >= 0) order[kept++] = from;
         single.dim[single.rank++] = from >= 0 ? a->size : 1;
         full.dim[full.rank++] = a->size;
@@ -190,8 +198,8 @@ Value evaluate_pattern(Evaluation *e, const Syntax *s)
     const Syntax *left = s->part[1].syntax, *right = s->part[2].syntax;
     int rests = side_rests(e, left), rest = x->shape.rank - left->parts + rests;
     if (rests ? rest < 0 : rest != 0)
-        evaluation_raise(e, NULL, "the pattern has %d axes on the left, the tensor has shape %s", left->parts - rests,
-                         shape_text(&e->graph->arena, x->shape));
+        evaluation_raise(e, NULL, "the pattern has %d axes on the left, the tensor has shape %s",
+                         left->parts - rests, shape_text(&e->graph->arena, x->shape));
     if (side_rests(e, right) > rests) pattern_raise(e, right, "the pattern has .. on the right only");
     Side from = {0}, to = {0};
     side_read(e, &from, left, rest);

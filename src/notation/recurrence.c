@@ -42,8 +42,8 @@ static void turn_carry(Turn *t, const char *name, int at)
     for (int i = 0; i < t->carried; i++)
         if (!strcmp(t->carry[i].name, name)) return;
     if (turn_walks(t, name))
-        evaluation_raise(e, evaluate_origin(e, t->loop, at), "%s is what this loop walks along; give the new value another name",
-                         name);
+        evaluation_raise(e, evaluate_origin(e, t->loop, at),
+                         "%s is what this loop walks along; give the new value another name", name);
     if (!entry) return;
     Node *first = value_tensor(e, evaluate_entry(e, entry));
     if (first->type == TYPE_SCALAR) first = graph_cast(e->graph, first, TYPE_REAL);
@@ -76,8 +76,8 @@ static void turn_along(Turn *t, const Part *part, int64_t count)
     Node *x = value_tensor(e, evaluate_entry(e, entry));
     const char *text = shape_text(&e->graph->arena, x->shape);
     if (!x->shape.rank || x->shape.dim[0] != count)
-        evaluation_raise(e, NULL, "%s has shape %s, but the loop takes %lld turns along its axis 0", part->name, text,
-                         (long long)count);
+        evaluation_raise(e, NULL, "%s has shape %s, but the loop takes %lld turns along its axis 0",
+                         part->name, text, (long long)count);
     Node *place = graph_place(e->graph, x->type, shape_of(x->shape.rank - 1, x->shape.dim + 1));
     turn_bind(t, part->name, frame_add(e->graph, &t->frame, x, place));
 }
@@ -96,8 +96,10 @@ static Node *turn_next(Turn *t, const Carried *c)
     Node *n = value_tensor(e, evaluate_entry(e, scope_value(e->scope, c->name))), *first = c->place;
     if (n->type == TYPE_SCALAR && first->type == TYPE_REAL) n = graph_expand(e->graph, n, first->shape);
     if (n->type != first->type || !shape_equal(n->shape, first->shape))
-        evaluation_raise(e, NULL, "%s starts as %s %s but is %s %s after a turn; give it that shape before the loop", c->name,
-                         type_name[first->type], shape_text(a, first->shape), type_name[n->type], shape_text(a, n->shape));
+        evaluation_raise(e, NULL,
+                         "%s starts as %s %s but is %s %s after a turn; give it that shape before the loop",
+                         c->name, type_name[first->type], shape_text(a, first->shape), type_name[n->type],
+                         shape_text(a, n->shape));
     return n;
 }
 
@@ -114,7 +116,9 @@ static Body turn_body(Turn *t, Value last, Node *position)
     int tuple = last.kind == VALUE_TUPLE, values = !stacks ? 0 : tuple ? last.count : 1;
     Body b = {.outputs = t->carried + values};
     if (!b.outputs)
-        evaluation_raise(e, evaluate_origin(e, t->loop, t->loop->at), "this loop gives nothing; end its body with an expression, or assign a name that exists before it");
+        evaluation_raise(
+            e, evaluate_origin(e, t->loop, t->loop->at),
+            "this loop gives nothing; end its body with an expression, or assign a name that exists before it");
     b.output = arena_new(a, (size_t)b.outputs, sizeof *b.output);
     for (int i = 0; i < t->carried; i++)
         b.output[i] = turn_next(t, &t->carry[i]);

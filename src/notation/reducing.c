@@ -26,7 +26,9 @@ static Value reducing_over(Evaluation *e, const Given *given, Node *x, uint32_t 
     Node *y = graph_reduce(e->graph, OP_sum, x, axes);
     if (!mean) return value_node(y);
     int64_t count = reducing_count(x->shape, axes);
-    if (!count) evaluation_raise(e, NULL, "%s: %s is empty and has no mean", given->name, shape_text(&e->graph->arena, x->shape));
+    if (!count)
+        evaluation_raise(e, NULL, "%s: %s is empty and has no mean", given->name,
+                         shape_text(&e->graph->arena, x->shape));
     return value_node(graph_binary(e->graph, OP_div, y, graph_const(e->graph, (double)count)));
 }
 
@@ -40,7 +42,8 @@ static Node *reducing_weight(Evaluation *e, const Given *given, const Node *x)
         s.dim[a] = a ? 1 : w->shape.dim[0];
     if (x->shape.rank && x->shape.dim[0] == w->shape.dim[0]) return graph_reshape(e->graph, w, s);
     if (shape_size(x->shape) == 1) return NULL;
-    evaluation_raise(e, NULL, "%s: the %lld examples have weights, but axis 0 of %s is not theirs; name the axes",
+    evaluation_raise(e, NULL,
+                     "%s: the %lld examples have weights, but axis 0 of %s is not theirs; name the axes",
                      given->name, (long long)w->shape.dim[0], shape_text(&e->graph->arena, x->shape));
 }
 
@@ -52,7 +55,8 @@ static Value reducing_weighted(Evaluation *e, Node *x, Node *w, bool mean)
     Node *y = graph_reduce(g, OP_sum, graph_binary(g, OP_mul, w, x), all);
     if (!mean) return value_node(y);
     Node *per = graph_const(g, (double)reducing_count(x->shape, all & ~1u));
-    return value_node(graph_binary(g, OP_div, y, graph_binary(g, OP_mul, graph_reduce(g, OP_sum, w, all), per)));
+    return value_node(
+        graph_binary(g, OP_div, y, graph_binary(g, OP_mul, graph_reduce(g, OP_sum, w, all), per)));
 }
 
 static Value reducing_sum(Evaluation *e, const Given *given, bool mean)
@@ -60,7 +64,8 @@ static Value reducing_sum(Evaluation *e, const Given *given, bool mean)
     Node *x = given_tensor(e, given, 0), *w = NULL;
     if (x->type == TYPE_SCALAR) return value_node(x);
     if (!given_is(given, 1)) w = reducing_weight(e, given, x);
-    return w ? reducing_weighted(e, x, w, mean) : reducing_over(e, given, x, reducing_axes(e, given, x->shape), mean);
+    return w ? reducing_weighted(e, x, w, mean)
+             : reducing_over(e, given, x, reducing_axes(e, given, x->shape), mean);
 }
 
 Value native_sum(Evaluation *e, const Given *given)
@@ -84,7 +89,8 @@ Value native_amin(Evaluation *e, const Given *given)
 {
     Node *x = given_tensor(e, given, 0);
     if (x->type == TYPE_SCALAR) return value_node(x);
-    Node *y = graph_reduce(e->graph, OP_amax, graph_unary(e->graph, OP_neg, x), reducing_axes(e, given, x->shape));
+    Node *y =
+        graph_reduce(e->graph, OP_amax, graph_unary(e->graph, OP_neg, x), reducing_axes(e, given, x->shape));
     return value_node(graph_unary(e->graph, OP_neg, y));
 }
 
@@ -108,7 +114,8 @@ static Node *reducing_product(Graph *g, Node *x, int axis)
             Node *last = reducing_part(g, x, axis, n - 1, 1);
             odd = odd ? graph_binary(g, OP_mul, odd, last) : last;
         }
-        x = graph_binary(g, OP_mul, reducing_part(g, x, axis, 0, n / 2), reducing_part(g, x, axis, n / 2, n / 2));
+        x = graph_binary(g, OP_mul, reducing_part(g, x, axis, 0, n / 2),
+                         reducing_part(g, x, axis, n / 2, n / 2));
     }
     return odd ? graph_binary(g, OP_mul, x, odd) : x;
 }
@@ -120,7 +127,8 @@ Value native_prod(Evaluation *e, const Given *given)
     for (int a = 0; a < x->shape.rank; a++) {
         if (!(axes >> a & 1)) continue;
         if (!x->shape.dim[a])
-            evaluation_raise(e, NULL, "prod: axis %d of %s is empty", a, shape_text(&e->graph->arena, x->shape));
+            evaluation_raise(e, NULL, "prod: axis %d of %s is empty", a,
+                             shape_text(&e->graph->arena, x->shape));
         x = reducing_product(e->graph, x, a);
     }
     return value_node(x);
@@ -135,8 +143,10 @@ Value native_var(Evaluation *e, const Given *given)
     uint32_t axes = reducing_axes(e, given, x->shape);
     double count = (double)reducing_count(x->shape, axes) - given_number(e, given, 2, "correction", 0);
     if (!(count > 0))
-        evaluation_raise(e, NULL, "%s: %s has too few elements for it", given->name, shape_text(&g->arena, x->shape));
-    Node *mean = value_tensor(e, reducing_over(e, given, x, axes, true)), *away = graph_binary(g, OP_sub, x, mean);
+        evaluation_raise(e, NULL, "%s: %s has too few elements for it", given->name,
+                         shape_text(&g->arena, x->shape));
+    Node *mean = value_tensor(e, reducing_over(e, given, x, axes, true)),
+         *away = graph_binary(g, OP_sub, x, mean);
     Node *sum = graph_reduce(g, OP_sum, graph_binary(g, OP_mul, away, away), axes);
     return value_node(graph_binary(g, OP_div, sum, graph_const(g, count)));
 }
@@ -151,7 +161,8 @@ static Value reducing_position(Evaluation *e, const Given *given, Node *x)
 {
     Graph *g = e->graph;
     if (given_is(given, 1))
-        return value_node(graph_node(g, OP_argmax, 1, &x, 1, (int64_t[]){given_axis(e, given, given->value[1], x->shape)}));
+        return value_node(
+            graph_node(g, OP_argmax, 1, &x, 1, (int64_t[]){given_axis(e, given, given->value[1], x->shape)}));
     int64_t size = shape_size(x->shape);
     Shape ones = {.rank = x->shape.rank};
     for (int a = 0; a < ones.rank; a++)

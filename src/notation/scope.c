@@ -32,7 +32,7 @@ bool entry_value(const Entry *e)
 
 bool entry_layer(const Entry *e)
 {
-    static const char *const other[] = {"loss", "optimizer", "schedule", "initialiser", "clip"};
+    static const char *const other[] = {"loss", "optimizer", "schedule", "initialiser", "clip", "helper"};
     for (size_t i = 0; e->category && i < sizeof other / sizeof *other; i++)
         if (!strcmp(e->category, other[i])) return false;
     return e->kind == ENTRY_ROW ? e->row->inputs == 1 : e->kind == ENTRY_NATIVE;
@@ -40,7 +40,8 @@ bool entry_layer(const Entry *e)
 
 static bool entry_open(const Entry *e)
 {
-    return entry_function(e) || e->kind == ENTRY_NUMBER || (e->kind == ENTRY_VALUE && e->value.kind == VALUE_WORD);
+    return entry_function(e) || e->kind == ENTRY_NUMBER ||
+           (e->kind == ENTRY_VALUE && e->value.kind == VALUE_WORD);
 }
 
 static Entry *scope_here(const Scope *s, const char *name, uint64_t hash, bool (*right)(const Entry *))
@@ -185,7 +186,8 @@ static void scope_open(Scope *s, const char *name)
     }
 }
 
-const Row *scope_add_row(Scope *s, const char *title, const char *text, const char *gradient, const char *category)
+const Row *scope_add_row(Scope *s, const char *title, const char *text, const char *gradient,
+                         const char *category)
 {
     Source *source = arena_new(s->arena, 1, sizeof *source);
     source->title = arena_string(s->arena, title, strlen(title));
@@ -194,12 +196,13 @@ const Row *scope_add_row(Scope *s, const char *title, const char *text, const ch
     syntax_row(s->arena, source, row);
     Entry *known = scope_here(s, row->name, hash_string(row->name), entry_function);
     if (known && known->kind == ENTRY_ROW)
-        error_raise(s->arena->error, NUDGE_INPUT, "%s: %s is defined twice; give one of the two another name", title,
-                    row->name);
+        error_raise(s->arena->error, NUDGE_INPUT, "%s: %s is defined twice; give one of the two another name",
+                    title, row->name);
     row->gradient = gradient ? arena_string(s->arena, gradient, strlen(gradient)) : NULL;
     row->category = category ? arena_string(s->arena, category, strlen(category)) : NULL;
     row->scope = s;
-    row->open = row->decls || syntax_any(row->body, row_updates, NULL) || syntax_any(row->body, row_calls_open, &(Callee){s, NULL});
+    row->open = row->decls || syntax_any(row->body, row_updates, NULL) ||
+                syntax_any(row->body, row_calls_open, &(Callee){s, NULL});
     Entry *e = scope_set(s, ENTRY_ROW, row->name);
     e->row = row;
     e->category = row->category;
@@ -238,7 +241,8 @@ const char *row_input(const Row *r, int index)
     return r->parameter[index].name;
 }
 
-void scope_each_row(const Scope *s, void (*see)(void *context, const char *category, const Row *r), void *context)
+void scope_each_row(const Scope *s, void (*see)(void *context, const char *category, const Row *r),
+                    void *context)
 {
     for (; s; s = s->outer)
         for (const Entry *e = s->first; e; e = e->next)

@@ -37,7 +37,8 @@ typedef struct Entry {
 struct Scope {
     Arena *arena;
     Scope *outer;
-    bool closed; /* the scope of a definition: of what lies further out it sees functions, words and numbers only */
+    bool
+        closed; /* the scope of a definition: of what lies further out it sees functions, words and numbers only */
     int count, buckets;
     Entry **bucket;
     Entry *first, **last;

@@ -13,13 +13,16 @@ Value native_reshape(Evaluation *e, const Given *given)
     int open = -1;
     int64_t known = 1, size = shape_size(x->shape);
     for (int a = 0; a < s.rank; a++) {
-        if (s.dim[a] != -1) known *= s.dim[a];
-        else if (open >= 0) evaluation_raise(e, NULL, "reshape: only one size can be -1");
-        else open = a;
+        if (s.dim[a] != -1 && __builtin_mul_overflow(known, s.dim[a], &known))
+            evaluation_raise(e, NULL, "reshape: these sizes are too large");
+        if (s.dim[a] != -1) continue;
+        if (open >= 0) evaluation_raise(e, NULL, "reshape: only one size can be -1");
+        open = a;
     }
     if (open >= 0) {
         if (known <= 0 || size % known)
-            evaluation_raise(e, NULL, "reshape: the %lld elements of %s do not divide by %lld, the other sizes",
+            evaluation_raise(e, NULL,
+                             "reshape: the %lld elements of %s do not divide by %lld, the other sizes",
                              (long long)size, shaping_text(e, x), (long long)known);
         s.dim[open] = size / known;
     }
@@ -43,7 +46,8 @@ Value native_transpose(Evaluation *e, const Given *given)
     Value axes = given->value[1];
     int64_t order[RANK_MAX];
     if (axes.count != x->shape.rank)
-        evaluation_raise(e, NULL, "transpose: %d axes are named, but %s has %d", axes.count, shaping_text(e, x), x->shape.rank);
+        evaluation_raise(e, NULL, "transpose: %d axes are named, but %s has %d", axes.count,
+                         shaping_text(e, x), x->shape.rank);
     for (int a = 0; a < axes.count; a++)
         order[a] = given_axis(e, given, axes.item[a], x->shape);
     return value_node(graph_node(e->graph, OP_transpose, 1, &x, axes.count, order));
@@ -65,8 +69,12 @@ static Shape shaping_window(Evaluation *e, const Given *given, int index, const 
     bool tuple = v.kind == VALUE_TUPLE;
     if (tuple && v.count != rank)
         evaluation_raise(e, NULL, "%s: %s has %d numbers for %d axes", given->name, what, v.count, rank);
-    for (int a = 0; a < rank; a++)
-        s.dim[a] = value_integer(e, tuple ? v.item[a] : v, arena_print(&e->graph->arena, "%s: %s", given->name, what));
+    for (int a = 0; a < rank; a++) {
+        s.dim[a] = value_integer(e, tuple ? v.item[a] : v,
+                                 arena_print(&e->graph->arena, "%s: %s", given->name, what));
+        if (s.dim[a] > INT32_MAX || s.dim[a] < -INT32_MAX)
+            evaluation_raise(e, NULL, "%s: %s is too large", given->name, what);
+    }
     return s;
 }
 
@@ -75,7 +83,8 @@ static Value shaping_cut(Evaluation *e, const Given *given,
 {
     Node *x = given_tensor(e, given, 0);
     int rank = x->shape.rank;
-    Shape begin = shaping_window(e, given, 1, "begin", rank), step = shaping_window(e, given, 2, "step", rank);
+    Shape begin = shaping_window(e, given, 1, "begin", rank),
+          step = shaping_window(e, given, 2, "step", rank);
     return value_node(cut(e->graph, x, begin.dim, step.dim, shaping_window(e, given, 3, "size", rank)));
 }
 
@@ -91,7 +100,8 @@ Value native_pad(Evaluation *e, const Given *given)
     if (given->value[1].kind == VALUE_TUPLE) return shaping_cut(e, given, graph_pad);
     Node *x = given_tensor(e, given, 0);
     int axis = given_axis(e, given, given->value[1], x->shape);
-    int64_t before = given_integer(e, given, 2, "the zeros before"), after = given_integer(e, given, 3, "the zeros after");
+    int64_t before = given_integer(e, given, 2, "the zeros before"),
+            after = given_integer(e, given, 3, "the zeros after");
     if (before < 0 || after < 0) evaluation_raise(e, NULL, "pad: the counts of zeros must not be negative");
     int64_t begin[RANK_MAX] = {0}, step[RANK_MAX];
     Shape s = x->shape;
@@ -107,7 +117,8 @@ Value native_pad(Evaluation *e, const Given *given)
 static Node **shaping_list(Evaluation *e, const Given *given)
 {
     Value v = given->value[0];
-    if (v.kind == VALUE_NONE || !v.count) evaluation_raise(e, NULL, "%s needs at least one tensor", given->name);
+    if (v.kind == VALUE_NONE || !v.count)
+        evaluation_raise(e, NULL, "%s needs at least one tensor", given->name);
     Node **x = arena_new(&e->graph->arena, (size_t)v.count, sizeof *x);
     for (int i = 0; i < v.count; i++)
         x[i] = value_tensor(e, v.item[i]);
@@ -132,14 +143,15 @@ static Shape shape_inserted(Shape s, int axis)
 Value native_stack(Evaluation *e, const Given *given)
 {
     Node **x = shaping_list(e, given);
-    Shape room = x[0]->shape;
+    Shape each = x[0]->shape, room = each;
     if (room.rank == RANK_MAX) evaluation_raise(e, NULL, "stack: a tensor has at most %d axes", RANK_MAX);
     room.rank++;
     int axis = given_is(given, 1) ? given_axis(e, given, given->value[1], room) : 0;
     for (int i = 0; i < given->value[0].count; i++) {
-        if (!shape_equal(x[i]->shape, x[0]->shape))
-            evaluation_raise(e, NULL, "stack: shapes %s and %s differ", shaping_text(e, x[0]), shaping_text(e, x[i]));
-        x[i] = graph_reshape(e->graph, x[i], shape_inserted(x[i]->shape, axis));
+        if (!shape_equal(x[i]->shape, each))
+            evaluation_raise(e, NULL, "stack: shapes %s and %s differ", shape_text(&e->graph->arena, each),
+                             shaping_text(e, x[i]));
+        x[i] = graph_reshape(e->graph, x[i], shape_inserted(each, axis));
     }
     return value_node(graph_concat(e->graph, given->value[0].count, x, axis));
 }
@@ -150,9 +162,9 @@ Value native_split(Evaluation *e, const Given *given)
     int64_t count = given_integer(e, given, 1, "the number of parts");
     if (!x->shape.rank) evaluation_raise(e, NULL, "split needs a tensor with axes; this is one number");
     int axis = given_is(given, 2) ? given_axis(e, given, given->value[2], x->shape) : 0;
-    if (count < 1 || x->shape.dim[axis] % count || !x->shape.dim[axis])
-        evaluation_raise(e, NULL, "split: axis %d of %s does not divide into %lld equal parts", axis, shaping_text(e, x),
-                         (long long)count);
+    if (count < 1 || count > INT32_MAX || x->shape.dim[axis] % count || !x->shape.dim[axis])
+        evaluation_raise(e, NULL, "split: axis %d of %s does not divide into %lld equal parts", axis,
+                         shaping_text(e, x), (long long)count);
     Shape size = x->shape;
     int64_t begin[RANK_MAX] = {0}, step[RANK_MAX];
     for (int a = 0; a < size.rank; a++)
@@ -177,7 +189,8 @@ Value native_scatter(Evaluation *e, const Given *given)
 {
     Node *input[] = {given_tensor(e, given, 0), given_tensor(e, given, 1)};
     int64_t size = given_integer(e, given, 2, "the size");
-    if (size < 1) evaluation_raise(e, NULL, "scatter: the size must be at least 1, not %lld", (long long)size);
+    if (size < 1)
+        evaluation_raise(e, NULL, "scatter: the size must be at least 1, not %lld", (long long)size);
     return value_node(graph_node(e->graph, OP_scatter, 2, input, 1, &size));
 }
 
@@ -192,7 +205,8 @@ Value native_onehot(Evaluation *e, const Given *given)
     Node *i = evaluation_reals(e, given_tensor(e, given, 0));
     int64_t n = given_integer(e, given, 1, "the number of classes");
     Shape s = i->shape;
-    if (n < 1) evaluation_raise(e, NULL, "onehot: the number of classes must be at least 1, not %lld", (long long)n);
+    if (n < 1)
+        evaluation_raise(e, NULL, "onehot: the number of classes must be at least 1, not %lld", (long long)n);
     if (s.rank == RANK_MAX) evaluation_raise(e, NULL, "onehot: a tensor has at most %d axes", RANK_MAX);
     s = shape_inserted(s, s.rank);
     i = graph_reshape(e->graph, i, s);

@@ -22,7 +22,9 @@ static int subscript_axis(Evaluation *e, const Syntax *s, int rank, int i)
     int items = s->parts - 1, rest = 0;
     for (int k = 1; k <= items; k++) {
         if (s->part[k].syntax->kind != SYNTAX_REST) continue;
-        if (rest) evaluation_raise(e, evaluate_origin(e, s, s->part[k].syntax->at), "only one .. can stand in an index");
+        if (rest)
+            evaluation_raise(e, evaluate_origin(e, s, s->part[k].syntax->at),
+                             "only one .. can stand in an index");
         rest = k;
     }
     return rest && i > rest ? rank - 1 - items + i : i - 1;
@@ -34,7 +36,8 @@ static void subscript_count(Evaluation *e, const Syntax *s, Shape shape)
     for (int i = 1; i < s->parts; i++)
         items += s->part[i].syntax->kind != SYNTAX_REST;
     if (items > shape.rank)
-        evaluation_raise(e, NULL, "%d indices are more than the axes of %s", items, shape_text(&e->graph->arena, shape));
+        evaluation_raise(e, NULL, "%d indices are more than the axes of %s", items,
+                         shape_text(&e->graph->arena, shape));
 }
 
 static int64_t subscript_bound(Evaluation *e, const Syntax *s, int64_t length, int64_t otherwise)
@@ -52,10 +55,12 @@ static void subscript_range(Evaluation *e, const Syntax *s, Window *w, int axis)
     int64_t first = step > 0 ? 0 : length - 1, past = step > 0 ? length : -1;
     int64_t begin = subscript_bound(e, s->part[0].syntax, length, first);
     int64_t end = subscript_bound(e, s->part[1].syntax, length, past);
-    int64_t low = step > 0 ? begin : end + 1, high = step > 0 ? end : begin + 1; /* elements low .. high - 1 */
+    int64_t low = step > 0 ? begin : end + 1,
+            high = step > 0 ? end : begin + 1; /* elements low .. high - 1 */
     if (low < 0 || high > length || low >= high)
-        evaluation_raise(e, NULL, "the range from %lld to %lld %s axis %d of %s", (long long)begin, (long long)end,
-                         low < 0 || high > length ? "is not all within" : "takes nothing of", axis, window_text(e, w));
+        evaluation_raise(e, NULL, "the range from %lld to %lld %s axis %d of %s", (long long)begin,
+                         (long long)end, low < 0 || high > length ? "is not all within" : "takes nothing of",
+                         axis, window_text(e, w));
     int64_t stride = step > 0 ? step : step < -length ? length : -step;
     w->begin[axis] = begin;
     w->size.dim[axis] = (high - low - 1) / stride + 1;
@@ -66,7 +71,8 @@ static void subscript_number(Evaluation *e, Window *w, int axis, int64_t at)
 {
     int64_t length = w->shape.dim[axis];
     if (at < -length || at >= length)
-        evaluation_raise(e, NULL, "index %lld is outside axis %d of %s", (long long)at, axis, window_text(e, w));
+        evaluation_raise(e, NULL, "index %lld is outside axis %d of %s", (long long)at, axis,
+                         window_text(e, w));
     w->begin[axis] = at < 0 ? at + length : at;
     w->size.dim[axis] = 1;
     w->drop[axis] = true;

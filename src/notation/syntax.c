@@ -69,7 +69,8 @@ static bool parser_word(const Parser *p, const char *word)
 static void parser_deeper(Parser *p)
 {
     if (++p->depth > SYNTAX_DEEPEST)
-        lexer_raise(&p->lexer, p->lexer.token.at, "this is nested more than %d deep; give parts of it names", SYNTAX_DEEPEST);
+        lexer_raise(&p->lexer, p->lexer.token.at, "this is nested more than %d deep; give parts of it names",
+                    SYNTAX_DEEPEST);
 }
 
 /* ---- Trees ---- */
@@ -120,7 +121,8 @@ static void syntax_layers(Parser *p, Syntax *net)
 static const Syntax *syntax_argument_value(Parser *p)
 {
     const Syntax *first = syntax_expression(p);
-    if (parser_kind(p) != TOKEN_NAME || (first->kind != SYNTAX_CALL && first->kind != SYNTAX_NAME)) return first;
+    if (parser_kind(p) != TOKEN_NAME || (first->kind != SYNTAX_CALL && first->kind != SYNTAX_NAME))
+        return first;
     Syntax *net = syntax_new(p, SYNTAX_NET, first->at);
     syntax_add(p, net, first);
     syntax_layers(p, net);
@@ -288,7 +290,8 @@ static const Syntax *syntax_axis(Parser *p);
 static const Syntax *syntax_axes(Parser *p)
 {
     Syntax *s = syntax_new(p, SYNTAX_TUPLE, p->lexer.token.at);
-    for (int kind; (kind = parser_kind(p)) == TOKEN_NAME || kind == TOKEN_NUMBER || kind == TOKEN_REST || kind == '(';)
+    for (int kind;
+         (kind = parser_kind(p)) == TOKEN_NAME || kind == TOKEN_NUMBER || kind == TOKEN_REST || kind == '(';)
         syntax_add(p, s, syntax_axis(p));
     return s;
 }
@@ -332,8 +335,10 @@ static const Syntax *syntax_postfix(Parser *p)
     for (int kind; (kind = parser_kind(p)) == '\'' || kind == '[' || kind == '{';) {
         int at = p->lexer.token.at;
         parser_deeper(p);
-        if (parser_skip(p, '\'')) s = syntax_wrap(p, SYNTAX_SWAP, at, s);
-        else s = kind == '[' ? syntax_index(p, s) : syntax_pattern(p, s);
+        if (parser_skip(p, '\''))
+            s = syntax_wrap(p, SYNTAX_SWAP, at, s);
+        else
+            s = kind == '[' ? syntax_index(p, s) : syntax_pattern(p, s);
     }
     p->depth = depth;
     return s;
@@ -356,7 +361,8 @@ static const Syntax *syntax_unary(Parser *p)
 {
     int at = p->lexer.token.at;
     parser_deeper(p);
-    const Syntax *s = parser_skip(p, '-') ? syntax_wrap(p, SYNTAX_MINUS, at, syntax_unary(p)) : syntax_power(p);
+    const Syntax *s =
+        parser_skip(p, '-') ? syntax_wrap(p, SYNTAX_MINUS, at, syntax_unary(p)) : syntax_power(p);
     p->depth--;
     return s;
 }
@@ -394,7 +400,8 @@ static const Syntax *syntax_compare(Parser *p)
     syntax_add(p, s, left);
     syntax_add(p, s, syntax_chain(p, 0))->sign = kind;
     if (syntax_compares(parser_kind(p)))
-        lexer_raise(&p->lexer, p->lexer.token.at, "comparisons do not chain; write a*b for a and b: (0 < x)*(x < 1)");
+        lexer_raise(&p->lexer, p->lexer.token.at,
+                    "comparisons do not chain; write a*b for a and b: (0 < x)*(x < 1)");
     return s;
 }
 
@@ -497,7 +504,8 @@ static void row_dims(Parser *p, int *dims, const Syntax ***dim)
     lexer_next(&p->lexer);
     if (parser_kind(p) != ']') do {
             int at = p->lexer.token.at;
-            syntax_add(p, list, parser_skip(p, TOKEN_REST) ? syntax_new(p, SYNTAX_REST, at) : syntax_expression(p));
+            syntax_add(p, list,
+                       parser_skip(p, TOKEN_REST) ? syntax_new(p, SYNTAX_REST, at) : syntax_expression(p));
         } while (parser_skip(p, ','));
     parser_close(p, ']', list->at, "a comma or ]");
     *dims = list->parts;
@@ -510,7 +518,8 @@ static void row_dims(Parser *p, int *dims, const Syntax ***dim)
 static void row_unique(Parser *p, const Row *row, const char *name, int at)
 {
     for (int i = 0; i < row->parameters; i++)
-        if (!strcmp(row->parameter[i].name, name)) lexer_raise(&p->lexer, at, "%s has %s twice", row->name, name);
+        if (!strcmp(row->parameter[i].name, name))
+            lexer_raise(&p->lexer, at, "%s has %s twice", row->name, name);
     for (int i = 0; i < row->decls; i++)
         if (!strcmp(row->decl[i].name, name)) lexer_raise(&p->lexer, at, "%s has %s twice", row->name, name);
 }
@@ -523,9 +532,11 @@ static void row_parameter(Parser *p, Row *row)
     q.name = parser_name(p, "the name of an input");
     row_unique(p, row, q.name, q.at);
     if (parser_kind(p) == '[') row_dims(p, &q.dims, &q.dim);
-    if (parser_skip(p, '=')) q.value = syntax_argument_value(p);
+    if (parser_skip(p, '='))
+        q.value = syntax_argument_value(p);
     else if (last && last->value)
-        lexer_raise(&p->lexer, q.at, "%s stands after %s, which has a value, so it needs one, too", q.name, last->name);
+        lexer_raise(&p->lexer, q.at, "%s stands after %s, which has a value, so it needs one, too", q.name,
+                    last->name);
     q.input = !q.value && (!last || last->input) && (q.dims >= 0 || !last || last->dims < 0);
     if (q.dims >= 0 && !q.input) lexer_raise(&p->lexer, q.at, "inputs stand before the other names of a row");
     row->parameter[row->parameters++] = q;

@@ -176,7 +176,7 @@ static int grouping_step(Grouping *o, const Node *n)
     int index = o->group->steps;
     for (int x = 0; x < n->inputs; x++) {
         step.source[x] = grouping_input(o, n->input[x]);
-        o->last_use[step.source[x]] = index;
+        if (o->last_use[step.source[x]] < index) o->last_use[step.source[x]] = index;
     }
     step.target = grouping_value(o, index);
     o->group->step[o->group->steps++] = step;
@@ -261,12 +261,15 @@ static void grouping_collapse(Grouping *o)
     g->space = space.shape;
 }
 
-/* Registers: a value's is free again after its last use. Loads come first, so theirs are all different. */
+/* Registers: a value's is free again after its last use. Loads come first, so theirs are all different; numbers are
+ * loaded once for many chunks and keep theirs. */
 static void grouping_registers(Grouping *o)
 {
     Group *g = o->group;
     int *reg = arena_new(o->p->arena, (size_t)o->values + 1, sizeof *reg);
     int *free_at = arena_new(o->p->arena, (size_t)o->values + 1, sizeof *free_at); /* by register: last use */
+    for (int i = 0; i < g->loads; i++)
+        if (g->load[i].kind == LOAD_SCALAR) o->last_use[g->load[i].target] = USE_END;
     for (int v = 0; v < o->values; v++)
         if (o->made_by[v] < 0) {
             free_at[g->registers] = o->last_use[v];

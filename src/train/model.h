@@ -6,7 +6,6 @@
 #ifndef TRAIN_MODEL_H
 #define TRAIN_MODEL_H
 
-#include "cpu/cpu.h"
 #include "data/dataset.h"
 #include "train/metrics.h"
 #include "train/network.h"
@@ -28,11 +27,10 @@ typedef struct Model {
     Settings settings;
     Task task; /* complete: classes or targets are known */
     size_t outputs; /* numbers in a row of a prediction: classes, or targets */
-    Dtype dtype;
-    Isa isa;
-    int threads;
     Store store;
-    double *baseline; /* [outputs] the trivial predictor: shares of classes or means of targets; NaN before training */
+    Store backup; /* for a step that fails; empty before the first */
+    double *baseline; /* [outputs] what the trivial predictor knows: shares of classes, means of targets; NaN before
+                       * training */
     size_t layers;
     ModelLayer *layer;
     char **group; /* paths of the layers with parameters */
@@ -40,8 +38,8 @@ typedef struct Model {
     size_t parameters; /* numbers to learn */
     ModelNote *note; /* what travels with the model: "columns" (JSON), "classes" (a JSON array of names) */
     size_t notes, note_room;
-    uint64_t steps; /* updates so far */
-    double total;   /* steps of the run that the schedule is about */
+    uint64_t steps; /* updates since the optimizer began */
+    bool ready;     /* the optimizer's states are those of its text */
     struct Programs *programs;
 } Model;
 
@@ -84,7 +82,13 @@ int model_evaluate(const Model *m, const Dataset *d, const size_t *order, size_t
 /* One update, without schedule; *loss, if not NULL, is that before it. */
 int model_step(Model *m, const Dataset *d, double *loss, Error *e);
 
-/* True if the loss adds up over rows (sse), rather than taking a mean. */
+/* True if the loss adds up over rows (sse) rather than taking a mean. */
 int model_loss_adds(const Model *m, bool *adds, Error *e);
+
+/* The number that random layers get at a step (from 1). */
+double model_seed(const Model *m, uint64_t step);
+
+/* lr at a step of so many by optimizer and schedule; NaN if there is none. */
+double model_rate(const Model *m, double step, double steps);
 
 #endif

@@ -35,12 +35,16 @@ typedef struct Binding {
     bool scheduled; /* training: the schedule acts on lr */
 } Binding;
 
+/* Whether a loss takes a mean over rows or adds up (sse); found out by asking it. */
+typedef enum LossKind { LOSS_UNKNOWN, LOSS_AVERAGES, LOSS_ADDS } LossKind;
+
 /* What a network is made from. The scope holds everything that does not depend on the binding, so it is made once.
  * Building raises through `error`, which is the arena's; one thread at a time. */
 typedef struct Blueprint {
     const Settings *settings;
     Task task;
     size_t outputs; /* columns of a prediction: classes, or targets; 0 before the first network */
+    LossKind kind;
     Arena arena;
     Scope *scope;
     Error error;
@@ -84,6 +88,9 @@ const char *blueprint_optimizer(const Blueprint *b);
 /* NULL on failure. Release with network_free. The first one fixes the number of outputs. */
 Network *network_build(Blueprint *b, const Binding *k, Error *e);
 void network_free(Network *n);
+
+/* A network without inputs whose loss is [2]: that of two rows of weight 1, and of weight 2. */
+Network *network_probe(Blueprint *b, Error *e);
 
 /* Runs body(context), which may raise through b->error; a failure is copied to e. */
 int blueprint_catch(Blueprint *b, void (*body)(void *context), void *context, Error *e);

@@ -6,38 +6,47 @@
 #ifndef TRAIN_PROGRAMS_H
 #define TRAIN_PROGRAMS_H
 
-#include "train/model.h"
+#include "cpu/cpu.h"
+#include "train/network.h"
+#include "train/store.h"
 
 typedef struct Programs Programs;
 typedef struct Compiled Compiled;
 
-typedef struct Run { /* a program at work */
+/* What a caller binds: inputs, then outputs; and the numbers it sets. */
+typedef enum RunSlot { RUN_X, RUN_TARGET, RUN_WEIGHT, RUN_Y, RUN_LOSS, RUN_NORMS, RUN_SLOTS } RunSlot;
+typedef enum RunScalar { RUN_T, RUN_STEPS, RUN_SEED, RUN_SCALARS } RunScalar;
+
+typedef struct Run { /* a program at work; begins as zeros */
     Programs *programs;
     Compiled *compiled;
     Workspace *workspace;
     bool crew; /* it has the model's threads */
 } Run;
 
-Programs *programs_new(const Settings *settings, const Task *task, int threads, Error *e);
+/* Settings and store must outlive it. NULL on failure. */
+Programs *programs_new(const Settings *settings, const Task *task, const Store *store, Error *e);
 void programs_free(Programs *p);
-Blueprint *programs_blueprint(Programs *p);
-void programs_lock(Programs *p);
+
+/* The blueprint, for whoever builds networks of their own; give it back. */
+Blueprint *programs_lock(Programs *p);
 void programs_unlock(Programs *p);
 
 /* Drops the programs of a mode, e.g. because the optimizer is another one. No run may be under way. */
 void programs_drop(Programs *p, Mode mode);
-void programs_threads(Programs *p, int threads); /* for runs that begin from now on; no run may be under way */
+/* The threads of runs that begin from now on. No run may be under way. */
+int programs_threads(Programs *p, int threads, Error *e);
 
-/* Takes the program of a binding with the store's tensors bound, and returns it. */
-int run_begin(Run *r, const Model *m, const Binding *k, Error *e);
+/* Takes the program of a binding with the store's tensors bound, and gives it back. */
+int run_begin(Run *r, Programs *p, const Binding *k, Error *e);
 void run_end(Run *r); /* fine on zeros */
-void run_bind(Run *r, const char *slot, const void *memory); /* nothing if the program has no such slot */
-void run_scalar(Run *r, const char *scalar, double value);
+/* Nothing if the program has no such slot or scalar. */
+void run_bind(Run *r, RunSlot slot, const void *memory);
+void run_set(Run *r, RunScalar scalar, double value);
 void run_go(Run *r);
 
-/* A program that stands alone: outputs of a graph, computed once into memory of the caller, real by real. The graph is
- * the caller's. */
-int run_once(Graph *g, int outputs, const PlanOutput *output, const Model *m, const char *scalar, double value,
-             void *const *memory, Error *e);
+/* Computes outputs of a graph of the locked blueprint once, each into memory of its own. Its only leaf may be the
+ * scalar seed. */
+int run_once(Programs *p, Graph *g, int outputs, const PlanOutput *output, double seed, void *const *memory, Error *e);
 
 #endif

@@ -1,0 +1,344 @@
+/* job_predict.c: `nudge predict`: rows in, predictions out, as CSV. Rows that are in already are predicted together;
+ * none is waited for while another is ready to go out, so the command can stand in a pipe. */
+#include "jobs/job.h"
+
+#include "data/idx.h"
+#include "jobs/judged.h"
+#include <math.h>
+#include <string.h>
+
+enum { PREDICT_ROWS = 256 };
+
+typedef struct Predicting {
+    Job *job;
+    Judged judged; /* the model, its columns, names of classes */
+    Csv csv;
+    Encoder encoder;
+    size_t *keep, kept; /* fields of a row to copy */
+    Text *cell;         /* [PREDICT_ROWS]: the kept cells of a row, each ended by 0 */
+    double *x, *y;      /* [PREDICT_ROWS, features], [PREDICT_ROWS, outputs] */
+    uint64_t rows;      /* so far */
+} Predicting;
+
+static bool predict_classifies(const Predicting *p)
+{
+    return p->judged.model->task.classify;
+}
+
+/* ---- What is said ------------------------------------------------------------------------------------------------- */
+
+/* A cell of CSV (RFC 4180). */
+static void predict_print_cell(const char *cell, Text *out)
+{
+    bool quotes = cell[strcspn(cell, ",\"\n\r")] || *cell == ' ';
+    if (quotes) text_put(out, '"');
+    for (; *cell; cell++) {
+        if (*cell == '"') text_put(out, '"');
+        text_put(out, *cell);
+    }
+    if (quotes) text_put(out, '"');
+}
+
+/* "setosa", or "7" where classes have no names. */
+static void predict_class_name(const Predicting *p, size_t k, Text *out)
+{
+    p->judged.names ? text_print(out, "%s", p->judged.names[k]) : text_print(out, "%zu", k);
+}
+
+static void predict_number(const Predicting *p, double value, Text *out)
+{
+    char number[NUMBER_ROOM];
+    bool narrow = model_real(p->judged.model) == DATA_F32;
+    text_print(out, "%s", narrow ? number_print_float(number, (float)value) : number_print(number, value));
+}
+
+/* The names of the outputs: "p_setosa", or "prediction" of a regression, numbered if there are many. */
+static void predict_output_name(const Predicting *p, size_t k, Text *out)
+{
+    bool classes = predict_classifies(p);
+    text_print(out, classes ? "p_" : "prediction");
+    if (classes) predict_class_name(p, k, out);
+    if (!classes && p->judged.model->outputs > 1) text_print(out, "%zu", k + 1);
+}
+
+static int predict_say_header(Predicting *p)
+{
+    Text line = {0}, name = {0};
+    for (size_t i = 0; i < p->kept; i++)
+        predict_print_cell(p->csv.names[p->keep[i]], &line), text_put(&line, ',');
+    if (predict_classifies(p)) text_print(&line, "prediction,");
+    for (size_t k = 0; k < p->judged.model->outputs; k++) {
+        name.length = 0;
+        predict_output_name(p, k, &name);
+        if (k) text_put(&line, ',');
+        predict_print_cell(text_end(&name), &line);
+    }
+    nudge_event event = {"row", text_end(&line), NULL, 0, 0, 0, 0, (double)NAN, (double)NAN};
+    int status = line.failed || name.failed ? error_memory(p->job->error) : job_event(p->job, &event);
+    text_free(&line);
+    text_free(&name);
+    return status;
+}
+
+static size_t predict_best(const Predicting *p, const double *y)
+{
+    size_t best = 0;
+    for (size_t k = 1; k < p->judged.model->outputs; k++)
+        if (y[k] > y[best]) best = k;
+    return best;
+}
+
+static void predict_print_row(const Predicting *p, size_t row, const double *y, Text *out)
+{
+    const char *cell = p->kept ? text_end(p->cell + row) : "";
+    for (size_t i = 0; i < p->kept; i++, cell += strlen(cell) + 1)
+        predict_print_cell(cell, out), text_put(out, ',');
+    if (predict_classifies(p)) {
+        Text name = {0};
+        predict_class_name(p, predict_best(p, y), &name);
+        predict_print_cell(text_end(&name), out);
+        text_put(out, ',');
+        out->failed |= name.failed;
+        text_free(&name);
+    }
+    for (size_t k = 0; k < p->judged.model->outputs; k++) {
+        if (k) text_put(out, ',');
+        predict_number(p, y[k], out);
+    }
+}
+
+static void predict_json_outputs(const Predicting *p, const double *y, JsonWriter *w)
+{
+    for (size_t k = 0; k < p->judged.model->outputs; k++) {
+        Text name = {0};
+        predict_classifies(p) ? predict_class_name(p, k, &name) : predict_output_name(p, k, &name);
+        json_key(w, text_end(&name));
+        json_number(w, y[k]);
+        w->out->failed |= name.failed;
+        text_free(&name);
+    }
+}
+
+/* {"event":"row","id":"7","prediction":"setosa","p":{"setosa":0.98,"versicolor":0.02}} */
+static void predict_json_row(const Predicting *p, size_t row, const double *y, JsonWriter *w)
+{
+    const char *cell = p->kept ? text_end(p->cell + row) : "";
+    for (size_t i = 0; i < p->kept; i++, cell += strlen(cell) + 1) {
+        json_key(w, p->csv.names[p->keep[i]]);
+        json_string(w, cell);
+    }
+    if (!predict_classifies(p)) {
+        predict_json_outputs(p, y, w);
+        return;
+    }
+    Text name = {0};
+    predict_class_name(p, predict_best(p, y), &name);
+    json_key(w, "prediction");
+    json_string(w, text_end(&name));
+    json_key(w, "p");
+    json_open(w, '{');
+    predict_json_outputs(p, y, w);
+    json_close(w, '}');
+    w->out->failed |= name.failed;
+    text_free(&name);
+}
+
+static int predict_say_row(Predicting *p, size_t row)
+{
+    const double *y = p->y + row * p->judged.model->outputs;
+    Text text = {0}, json = {0};
+    predict_print_row(p, row, y, &text);
+    JsonWriter w = job_begin(&json, "row");
+    predict_json_row(p, row, y, &w);
+    return job_say(p->job, "row", &text, &w);
+}
+
+/* Says that all rows so far are out; whoever holds them back should hand them on. */
+static int predict_say_progress(Predicting *p)
+{
+    Text text = {0};
+    job_print_count(&text, p->rows);
+    text_print(&text, " rows");
+    nudge_event event = {"progress", text_end(&text), NULL, 0, 0, p->rows, 0, (double)NAN, (double)NAN};
+    int status = text.failed ? error_memory(p->job->error) : job_event(p->job, &event);
+    text_free(&text);
+    return status;
+}
+
+/* Predicts n rows and says them. */
+static int predict_batch(Predicting *p, const void *x, DataType type, size_t n)
+{
+    int status = model_predict(p->judged.model, x, type, n, p->y, DATA_F64, p->job->error);
+    for (size_t i = 0; i < n && !status && !p->job->stopped; i++, p->rows++)
+        status = predict_say_row(p, i);
+    return status ? status : predict_say_progress(p);
+}
+
+/* ---- Tables ------------------------------------------------------------------------------------------------------- */
+
+static size_t predict_field(const Predicting *p, const char *name, size_t length)
+{
+    for (size_t i = 0; i < p->csv.columns; i++)
+        if (strlen(p->csv.names[i]) == length && !memcmp(p->csv.names[i], name, length)) return i;
+    return COLUMN_NONE;
+}
+
+static int predict_no_column(const Predicting *p, const char *name)
+{
+    const char *near = name_nearest(name, (const char *const *)p->csv.names, p->csv.columns);
+    return error_set(p->job->error, NUDGE_INPUT, "%s: --keep: no column is called %s%s%s%s", p->csv.file,
+                     name, near ? "; did you mean " : "", near ? near : "",
+                     near ? "?" : "; check the header");
+}
+
+/* "id,name" */
+static int predict_find_kept(Predicting *p)
+{
+    const char *names = job_option(p->job, "keep");
+    if (!names) return NUDGE_OK;
+    p->keep = memory_new(strlen(names) + 1, sizeof *p->keep);
+    if (!p->keep) return error_memory(p->job->error);
+    for (const char *at = names; *at;) {
+        size_t length = strcspn(at, ","), field = predict_field(p, at, length);
+        char name[128] = "";
+        strncat(name, at, length < sizeof name ? length : sizeof name - 1);
+        if (field == COLUMN_NONE) return predict_no_column(p, name);
+        p->keep[p->kept++] = field;
+        at += length + (at[length] == ',');
+    }
+    return NUDGE_OK;
+}
+
+static int predict_open_table(Predicting *p, const char *file)
+{
+    Error *e = p->job->error;
+    CsvOptions options;
+    Stream *stream;
+    size_t features = p->judged.columns.features, outputs = p->judged.model->outputs;
+    int status = jobdata_csv_options(&options, &p->job->given, e);
+    if (status || (status = stream_open(&stream, file, e)) ||
+        (status = csv_open(&p->csv, stream, &options, e)))
+        return status;
+    status = encoder_open(&p->encoder, &p->judged.columns, model_real(p->judged.model), p->csv.file,
+                          p->csv.header, (const char *const *)p->csv.names, p->csv.columns, false, e);
+    if (!status) status = predict_find_kept(p);
+    p->x = memory_new(PREDICT_ROWS * features, sizeof *p->x);
+    p->y = memory_new(PREDICT_ROWS * outputs, sizeof *p->y);
+    p->cell = memory_zero(PREDICT_ROWS, sizeof *p->cell);
+    return status ? status : p->x && p->y && p->cell ? NUDGE_OK : error_memory(e);
+}
+
+static int predict_keep_cells(Predicting *p, size_t row, const char *const *cells)
+{
+    Text *kept = p->cell + row;
+    kept->length = 0;
+    for (size_t i = 0; i < p->kept; i++)
+        text_append(kept, cells[p->keep[i]], strlen(cells[p->keep[i]]) + 1);
+    return kept->failed ? error_memory(p->job->error) : NUDGE_OK;
+}
+
+/* Takes a row as row n of the batch; *more is false after the last. */
+static int predict_take(Predicting *p, size_t n, bool *more)
+{
+    Error *e = p->job->error;
+    const char *const *cells;
+    int status = csv_row(&p->csv, &cells, e);
+    *more = cells != NULL;
+    if (status || !cells) return status;
+    double *x = p->x + n * p->judged.columns.features;
+    status = encoder_row(&p->encoder, cells, p->csv.line, x, NULL, NULL, e);
+    return status ? status : predict_keep_cells(p, n, cells);
+}
+
+/* Rows before one that is wrong are still predicted. */
+static int predict_rows(Predicting *p)
+{
+    int status = NUDGE_OK;
+    bool more = true;
+    while (!status && more && !p->job->stopped) {
+        size_t n = 0;
+        do {
+            status = predict_take(p, n, &more);
+            n += !status && more;
+        } while (!status && more && n < PREDICT_ROWS && csv_ready(&p->csv));
+        int said = n ? predict_batch(p, p->x, DATA_F64, n) : NUDGE_OK;
+        if (!status) status = said;
+    }
+    return status;
+}
+
+static int predict_table(Predicting *p, const char *file)
+{
+    Text warnings = {0};
+    int status = predict_open_table(p, file);
+    if (!status) status = predict_say_header(p);
+    if (!status) status = predict_rows(p);
+    if (status) return status;
+    encoder_warn(&p->encoder, &warnings);
+    return job_warn(p->job, &warnings);
+}
+
+/* ---- Images ------------------------------------------------------------------------------------------------------- */
+
+static int predict_all(Predicting *p, const Dataset *d)
+{
+    size_t size = data_size(d->x_type) * d->features;
+    int status = NUDGE_OK;
+    for (size_t at = 0, n; at < d->rows && !status && !p->job->stopped; at += n) {
+        n = d->rows - at < PREDICT_ROWS ? d->rows - at : PREDICT_ROWS;
+        status = predict_batch(p, (const char *)d->x + at * size, d->x_type, n);
+    }
+    return status;
+}
+
+static int predict_images(Predicting *p, const char *file)
+{
+    Error *e = p->job->error;
+    Dataset d;
+    if (job_option(p->job, "keep"))
+        return error_set(e, NUDGE_INPUT,
+                         "%s: --keep: is about the columns of a table, and this is an IDX file", file);
+    int status = idx_dataset(&d, file, NULL, e);
+    if (status) return status;
+    p->y = memory_new(PREDICT_ROWS * p->judged.model->outputs, sizeof *p->y);
+    if (!p->y) status = error_memory(e);
+    if (!status) status = model_accepts(p->judged.model, &d, false, e);
+    if (!status) status = predict_say_header(p);
+    if (!status) status = predict_all(p, &d);
+    dataset_free(&d);
+    return status;
+}
+
+/* ---- The job ------------------------------------------------------------------------------------------------------ */
+
+static int predict_file(Predicting *p, const char *file)
+{
+    bool idx, table = p->judged.columns.count;
+    if (jobdata_is_idx(file, &idx, p->job->error)) return p->job->error->status;
+    if (idx != table) return table ? predict_table(p, file) : predict_images(p, file);
+    return error_set(p->job->error, NUDGE_INPUT, "%s: is %s, but the model was trained on %s; give %s", file,
+                     idx ? "an IDX file" : "a table", table ? "a table" : "IDX files",
+                     table ? "a CSV file" : "an IDX file of images");
+}
+
+static void predict_free(Predicting *p)
+{
+    for (size_t i = 0; p->cell && i < PREDICT_ROWS; i++)
+        text_free(p->cell + i);
+    memory_release(p->cell);
+    memory_release(p->keep);
+    memory_release(p->x);
+    memory_release(p->y);
+    encoder_close(&p->encoder);
+    csv_close(&p->csv);
+    judged_free(&p->judged);
+}
+
+int job_predict(Job *job)
+{
+    Predicting p = {.job = job};
+    int status = judged_open_model(&p.judged, job);
+    if (!status) status = predict_file(&p, job->operands > 1 ? job->operand[1] : "-");
+    predict_free(&p);
+    return status;
+}

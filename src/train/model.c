@@ -1,0 +1,702 @@
+/* model.c: see model.h. First how a model comes to be, then its settings, then what is done with it. */
+#include "train/model.h"
+
+#include "base/philox.h"
+#include "train/batch.h"
+#include "train/programs.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MODEL_CHUNK = 256 }; /* rows of a program that predicts or evaluates */
+
+/* ---- First values ---- */
+
+typedef struct ModelDrawing {
+    Blueprint *b;
+    Graph *g;
+    const Node *const *leaf; /* tensors to be filled, as the network has them */
+    Tensor *const *tensor;
+    const Store *store;
+    size_t count;
+    int outputs; /* those that need a program */
+    PlanOutput *output;
+    void **memory;
+} ModelDrawing;
+
+/* True if the value is one number all over, which needs no program. */
+static bool model_constant(const Node *n, double *value)
+{
+    while (n->op == OP_expand || n->op == OP_reshape)
+        n = n->input[0];
+    if (n->op == OP_const) *value = n->value;
+    return n->op == OP_const;
+}
+
+static void model_draw(void *context)
+{
+    ModelDrawing *d = context;
+    Context c = {.graph = d->g, .scope = d->b->scope, .title = "first values", .path = ""};
+    d->output = arena_new(&d->g->arena, d->count, sizeof *d->output);
+    d->memory = arena_new(&d->g->arena, d->count, sizeof *d->memory);
+    for (size_t i = 0; i < d->count; i++) {
+        double value;
+        Node *n = notation_initial(&c, d->leaf[i]->leaf, d->leaf[i]->shape);
+        if (model_constant(n, &value)) {
+            tensor_fill(d->store, d->tensor[i], value);
+            continue;
+        }
+        d->output[d->outputs] = (PlanOutput){d->tensor[i]->name, n};
+        d->memory[d->outputs++] = d->tensor[i]->value;
+    }
+}
+
+/* Gives new tensors their first values, all by one program. */
+static int model_initialise(Model *m, Blueprint *b, const Node *const *leaf, Tensor *const *tensor, size_t count, Error *e)
+{
+    error_clear(&b->error);
+    ModelDrawing d = {.b = b, .g = graph_new(&b->error), .leaf = leaf, .tensor = tensor, .store = &m->store, .count = count};
+    if (!d.g) return error_set(e, b->error.status, "%s", b->error.message);
+    double seed = settings_number(&m->settings, "seed");
+    int status = blueprint_catch(b, model_draw, &d, e);
+    if (!status && d.outputs) status = run_once(m->programs, d.g, d.outputs, d.output, seed, d.memory, e);
+    graph_free(d.g);
+    return status;
+}
+
+static bool model_keeps(const Node *leaf)
+{
+    return leaf->leaf->role == ROLE_PARAMETER || leaf->leaf->role == ROLE_STATE;
+}
+
+/* What preprocessing divides by starts as 1, what it subtracts as 0. */
+static void model_fill(const Store *s, Tensor *t)
+{
+    size_t length = strlen(t->name);
+    tensor_fill(s, t, length > 6 && !strcmp(t->name + length - 6, ".scale") ? 1 : 0);
+}
+
+/* Adds the network's parameters and states that the store does not have yet. */
+static int model_grow(Model *m, Blueprint *b, const Network *n, Error *e)
+{
+    const Graph *g = n->graph;
+    const Node **leaf = memory_new(g->leaves, sizeof *leaf);
+    Tensor **tensor = memory_new(g->leaves, sizeof *tensor);
+    size_t count = 0;
+    int status = leaf && tensor ? NUDGE_OK : error_memory(e);
+    for (size_t i = 0; !status && i < g->leaves; i++) {
+        const Node *l = g->leaf[i];
+        if (!model_keeps(l) || store_find(&m->store, l->leaf->name)) continue;
+        Tensor *t = store_add(&m->store, l->leaf->name, l->leaf->role, l->shape, e);
+        if (!t) status = e->status;
+        if (t && !l->leaf->initial) model_fill(&m->store, t);
+        if (t && l->leaf->initial) leaf[count] = l, tensor[count++] = t;
+    }
+    if (!status && count) status = model_initialise(m, b, leaf, tensor, count, e);
+    memory_release(leaf);
+    memory_release(tensor);
+    return status;
+}
+
+/* ---- What the network is made of ---- */
+
+static bool model_scheduled(const Model *m)
+{
+    return strcmp(settings_text(&m->settings, "schedule"), "constant") != 0;
+}
+
+static Network *model_template(Model *m, Blueprint *b, Error *e)
+{
+    return network_build(b, &(Binding){.mode = MODE_TRAIN, .rows = MODEL_ROWS, .scheduled = model_scheduled(m)}, e);
+}
+
+static int model_copy_layers(Model *m, const Network *n, Error *e)
+{
+    m->layer = memory_zero((size_t)n->layers, sizeof *m->layer);
+    if (!m->layer) return error_memory(e);
+    for (; m->layers < (size_t)n->layers; m->layers++) {
+        const NetworkLayer *from = &n->layer[m->layers];
+        ModelLayer *to = &m->layer[m->layers];
+        *to = (ModelLayer){memory_string(from->path), memory_string(from->text), from->depth, from->output->shape};
+        if (to->path && to->text) continue;
+        m->layers++;
+        return error_memory(e);
+    }
+    return NUDGE_OK;
+}
+
+static int model_copy_groups(Model *m, const Network *n, Error *e)
+{
+    m->group = memory_zero((size_t)n->groups, sizeof *m->group);
+    if (!m->group) return error_memory(e);
+    for (; m->groups < (size_t)n->groups; m->groups++)
+        if (!(m->group[m->groups] = memory_string(n->group[m->groups]))) return error_memory(e);
+    for (int i = 0; i < n->parameters; i++)
+        m->parameters += (size_t)shape_size(n->parameter[i].leaf->shape);
+    return NUDGE_OK;
+}
+
+static int model_describe(Model *m, const Blueprint *b, const Network *n, Error *e)
+{
+    m->task = b->task;
+    m->outputs = b->outputs;
+    m->baseline = memory_new(m->outputs, sizeof *m->baseline);
+    for (size_t i = 0; m->baseline && i < m->outputs; i++)
+        m->baseline[i] = (double)NAN;
+    if (!m->baseline) return error_memory(e);
+    int status = model_copy_layers(m, n, e);
+    return status ? status : model_copy_groups(m, n, e);
+}
+
+/* Builds the network; describes the model if this is the first time; adds what the store lacks. */
+static int model_build(Model *m, Error *e)
+{
+    Blueprint *b = programs_lock(m->programs);
+    Network *n = model_template(m, b, e);
+    int status = n ? NUDGE_OK : e->status;
+    if (n && !m->layer) status = model_describe(m, b, n, e);
+    if (!status) status = model_grow(m, b, n, e);
+    m->ready = !status;
+    network_free(n);
+    programs_unlock(m->programs);
+    return status;
+}
+
+static int model_set_threads(Model *m, Error *e)
+{
+    bool given = settings_is_set(&m->settings, "threads");
+    int64_t threads = given ? settings_integer(&m->settings, "threads") : 1;
+    if (!threads) threads = (int64_t)sysconf(_SC_NPROCESSORS_ONLN);
+    return programs_threads(m->programs, threads > 1 ? (int)threads : 1, e);
+}
+
+static int model_begin(Model *m, const Settings *settings, const Task *task, Error *e)
+{
+    int status = settings_copy(&m->settings, settings, e);
+    if (status) return status;
+    if (!settings_is_set(settings, "net"))
+        return error_set(e, NUDGE_INPUT, "there is no net; give one, such as net=dense(32) relu dense(classes)");
+    m->store.real = strcmp(settings_text(settings, "dtype"), "float64") ? DATA_F32 : DATA_F64;
+    m->programs = programs_new(&m->settings, task, &m->store, e);
+    if (!m->programs) return e->status;
+    status = model_set_threads(m, e);
+    return status ? status : model_build(m, e);
+}
+
+int model_new(Model **m, const Settings *settings, const Task *task, Error *e)
+{
+    *m = memory_zero(1, sizeof **m);
+    int status = *m ? model_begin(*m, settings, task, e) : error_memory(e);
+    if (status) {
+        model_free(*m);
+        *m = NULL;
+    }
+    return status;
+}
+
+void model_free(Model *m)
+{
+    if (!m) return;
+    programs_free(m->programs);
+    store_free(&m->store);
+    store_free(&m->backup);
+    for (size_t i = 0; i < m->layers; i++)
+        memory_release(m->layer[i].path), memory_release(m->layer[i].text);
+    for (size_t i = 0; i < m->groups; i++)
+        memory_release(m->group[i]);
+    for (size_t i = 0; i < m->notes; i++)
+        memory_release(m->note[i].key), memory_release(m->note[i].value);
+    memory_release(m->layer);
+    memory_release(m->group);
+    memory_release(m->note);
+    memory_release(m->baseline);
+    settings_free(&m->settings);
+    memory_release(m);
+}
+
+int model_clone(const Model *m, Model **copy, Error *e)
+{
+    int status = model_new(copy, &m->settings, &m->task, e);
+    for (size_t i = 0; !status && i < m->notes; i++)
+        status = model_set_note(*copy, m->note[i].key, m->note[i].value, e);
+    if (!status) {
+        store_assign(&(*copy)->store, &m->store);
+        memcpy((*copy)->baseline, m->baseline, m->outputs * sizeof *m->baseline);
+        (*copy)->steps = m->steps;
+    } else {
+        model_free(*copy);
+        *copy = NULL;
+    }
+    return status;
+}
+
+/* ---- Notes ---- */
+
+const char *model_note(const Model *m, const char *key)
+{
+    for (size_t i = 0; i < m->notes; i++)
+        if (!strcmp(m->note[i].key, key)) return m->note[i].value;
+    return NULL;
+}
+
+int model_set_note(Model *m, const char *key, const char *value, Error *e)
+{
+    char *copy = memory_string(value), *name = memory_string(key);
+    for (size_t i = 0; copy && name && i < m->notes; i++) {
+        if (strcmp(m->note[i].key, key)) continue;
+        memory_release(m->note[i].value);
+        m->note[i].value = copy;
+        memory_release(name);
+        return NUDGE_OK;
+    }
+    if (copy && name && memory_grow(&m->note, &m->note_room, m->notes + 1, sizeof *m->note)) {
+        m->note[m->notes++] = (ModelNote){name, copy};
+        return NUDGE_OK;
+    }
+    memory_release(copy);
+    memory_release(name);
+    return error_memory(e);
+}
+
+/* ---- Settings ---- */
+
+/* What the net is made of, and the preprocessing that belongs to its weights. */
+static const char *const model_fixed[] = {"net", "define", "loss", "dtype", "classes", "init", "isa", "standardize"};
+/* What a training program is made of. */
+static const char *const model_training[] = {"optimizer", "schedule", "clip", "micro"};
+
+static bool model_same_setting(const Settings *a, const Settings *b, const char *key)
+{
+    const char *x = settings_text(a, key), *y = settings_text(b, key);
+    return x && y ? !strcmp(x, y) : x == y;
+}
+
+/* `into` with the changes. The keys that are lists or maps say where data comes from; they are not for a model. */
+static int model_merge(Settings *into, const Settings *changes, Error *e)
+{
+    int status = NUDGE_OK;
+    for (size_t i = 0; !status && i < changes->count; i++) {
+        const Setting *s = changes->list[i];
+        if (s->key->kind == SETTING_LIST || s->key->kind == SETTING_FILES) continue;
+        Text key = {0};
+        text_print(&key, "%s%s%s", s->key->name, *s->name ? "." : "", s->name);
+        status = key.failed ? error_memory(e) : settings_set(into, key.s, s->value, s->origin, e);
+        text_free(&key);
+    }
+    return status;
+}
+
+static int model_check_fixed(const Settings *now, const Settings *next, Error *e)
+{
+    for (size_t i = 0; i < sizeof model_fixed / sizeof *model_fixed; i++)
+        if (!model_same_setting(now, next, model_fixed[i]))
+            return error_set(e, NUDGE_INPUT,
+                             "%s: %s belongs to the model and cannot change after it was made; make a new model for it",
+                             settings_origin(next, model_fixed[i]), model_fixed[i]);
+    return NUDGE_OK;
+}
+
+/* The settings are in place: if training changed, checks the texts and begins a fresh optimizer. */
+static int model_retrain(Model *m, const Settings *before, Error *e)
+{
+    bool same = true;
+    for (size_t i = 0; i < sizeof model_training / sizeof *model_training; i++)
+        same &= model_same_setting(before, &m->settings, model_training[i]);
+    int status = same ? NUDGE_OK : model_restart(m, e);
+    return status ? status : model_set_threads(m, e);
+}
+
+int model_settings(Model *m, const Settings *changes, Error *e)
+{
+    Settings next, before = m->settings;
+    int status = settings_copy(&next, &m->settings, e);
+    if (status) return status;
+    status = model_merge(&next, changes, e);
+    if (!status) status = model_check_fixed(&m->settings, &next, e);
+    if (status) {
+        settings_free(&next);
+        return status;
+    }
+    m->settings = next;
+    status = model_retrain(m, &before, e);
+    if (!status) {
+        settings_free(&before);
+        return NUDGE_OK;
+    }
+    m->settings = before;
+    m->ready = false;
+    settings_free(&next);
+    return status;
+}
+
+int model_restart(Model *m, Error *e)
+{
+    Blueprint *b = programs_lock(m->programs);
+    Network *n = model_template(m, b, e);
+    int status = n ? NUDGE_OK : e->status;
+    if (n) {
+        programs_drop(m->programs, MODE_TRAIN);
+        store_drop_optimizer(&m->store);
+        store_free(&m->backup);
+        m->steps = 0;
+        status = model_grow(m, b, n, e);
+        m->ready = !status;
+    }
+    network_free(n);
+    programs_unlock(m->programs);
+    return status;
+}
+
+/* ---- Looking ---- */
+
+Task task_of(const Dataset *d, bool standardize)
+{
+    return (Task){.features = d->features,
+                  .bytes = d->x_type == DATA_U8,
+                  .classify = d->classes > 0,
+                  .classes = d->classes,
+                  .targets = d->classes ? 0 : d->targets,
+                  .standardize = standardize && d->x_type != DATA_U8};
+}
+
+DataType model_real(const Model *m)
+{
+    return m->store.real;
+}
+
+size_t model_columns(const Model *m)
+{
+    return m->task.classify ? 1 : m->outputs;
+}
+
+double model_seed(const Model *m, uint64_t step)
+{
+    uint64_t seed = (uint64_t)settings_integer(&m->settings, "seed");
+    return (double)(hash_mix(hash_mix(seed) + step) >> 11); /* whole, and exact as a double */
+}
+
+double model_rate(const Model *m, double step, double steps)
+{
+    Blueprint *b = programs_lock(m->programs);
+    double rate = blueprint_rate(b, step, steps);
+    programs_unlock(m->programs);
+    return rate;
+}
+
+int model_accepts(const Model *m, const Dataset *d, bool labelled, Error *e)
+{
+    if (!d->rows) return error_set(e, NUDGE_INPUT, "there are no rows; give at least one");
+    if (d->features != m->task.features)
+        return error_set(e, NUDGE_INPUT, "rows of %zu numbers are given, but the model takes %zu", d->features,
+                         m->task.features);
+    if (!labelled) return NUDGE_OK;
+    if (!d->t) return error_set(e, NUDGE_INPUT, "the rows have no targets to learn from or to judge by");
+    if (m->task.classify && d->t_type != DATA_I32)
+        return error_set(e, NUDGE_INPUT, "the model tells classes apart, but the targets are numbers");
+    if (d->targets != model_columns(m))
+        return error_set(e, NUDGE_INPUT, "%zu targets a row are given, but the model has %zu", d->targets,
+                         model_columns(m));
+    for (size_t i = 0; m->task.classify && i < d->rows; i++) {
+        int32_t class = ((const int32_t *)d->t)[i];
+        if (class < 0 || (size_t)class >= m->task.classes)
+            return error_set(e, NUDGE_INPUT, "row %zu has class %d, but the model's classes are 0 to %zu", i, (int)class,
+                             m->task.classes - 1);
+    }
+    return NUDGE_OK;
+}
+
+/* ---- Preprocessing ---- */
+
+static void model_put(Model *m, const char *name, const double *values)
+{
+    Tensor *t = store_find(&m->store, name);
+    if (t && values) data_convert(t->value, m->store.real, values, DATA_F64, t->size);
+}
+
+void model_standardize(Model *m, const double *mean, const double *scale, const double *target_mean,
+                       const double *target_scale)
+{
+    model_put(m, "input.mean", mean);
+    model_put(m, "input.scale", scale);
+    model_put(m, "target.mean", target_mean);
+    model_put(m, "target.scale", target_scale);
+}
+
+typedef struct ModelMoments { /* Welford's running mean and sum of squares for each column */
+    double *mean, *scale;
+    double weight;
+} ModelMoments;
+
+static void model_add_moments(ModelMoments *k, const double *x, size_t width, double weight)
+{
+    if (!(weight > 0)) return;
+    k->weight += weight;
+    for (size_t c = 0; c < width; c++) {
+        double off = x[c] - k->mean[c];
+        k->mean[c] += off * weight / k->weight;
+        k->scale[c] += off * (x[c] - k->mean[c]) * weight;
+    }
+}
+
+/* Population deviations; 1 for a column that does not vary, or hardly more than its rounding. */
+static void model_end_moments(ModelMoments *k, size_t width)
+{
+    for (size_t c = 0; c < width; c++) {
+        double deviation = k->weight > 0 ? sqrt(k->scale[c] / k->weight) : 0;
+        k->scale[c] = deviation > 1e-12 * fabs(k->mean[c]) ? deviation : 1;
+    }
+}
+
+/* Moments of one side of the rows: x, or t (class numbers give shares of the classes as means). */
+static void model_moments(const Model *m, const Dataset *d, const size_t *rows, size_t n, bool targets, ModelMoments *k,
+                          double *row)
+{
+    bool shares = targets && m->task.classify;
+    size_t width = targets ? m->outputs : m->task.features;
+    DataType type = targets ? d->t_type : d->x_type;
+    const char *from = targets ? d->t : d->x;
+    for (size_t i = 0; i < n; i++) {
+        size_t at = rows ? rows[i] : i;
+        if (shares)
+            for (size_t c = 0; c < width; c++)
+                row[c] = (size_t)((const int32_t *)d->t)[at] == c;
+        else
+            data_convert(row, DATA_F64, from + at * width * data_size(type), type, width);
+        model_add_moments(k, row, width, d->weight ? d->weight[at] : 1);
+    }
+    model_end_moments(k, width);
+}
+
+int model_measure(Model *m, const Dataset *d, const size_t *rows, size_t n, bool standards, Error *e)
+{
+    size_t width = m->outputs > m->task.features ? m->outputs : m->task.features;
+    double *room = memory_zero(3 * width, sizeof *room);
+    if (!room) return error_memory(e);
+    ModelMoments k = {room, room + width, 0};
+    model_moments(m, d, rows, n, true, &k, room + 2 * width);
+    memcpy(m->baseline, k.mean, m->outputs * sizeof *m->baseline);
+    if (standards && m->task.standardize) {
+        model_standardize(m, NULL, NULL, k.mean, k.scale);
+        memset(room, 0, 2 * width * sizeof *room);
+        k.weight = 0;
+        model_moments(m, d, rows, n, false, &k, room + 2 * width);
+        model_standardize(m, k.mean, k.scale, NULL, NULL);
+    }
+    memory_release(room);
+    return NUDGE_OK;
+}
+
+/* ---- Predicting ---- */
+
+/* The rows of the next program: chunks of MODEL_CHUNK, then powers of two, so that few programs serve any number. */
+static size_t model_chunk(size_t rows)
+{
+    size_t chunk = MODEL_CHUNK;
+    while (chunk > rows)
+        chunk /= 2;
+    return chunk;
+}
+
+typedef struct ModelPredicting {
+    const Model *m;
+    const char *x;
+    DataType x_type;
+    char *y;
+    DataType y_type;
+    void *in, *out; /* of the program's types; NULL where the caller's memory serves */
+} ModelPredicting;
+
+static int model_predict_chunk(const ModelPredicting *p, size_t rows, Error *e)
+{
+    const Model *m = p->m;
+    size_t features = rows * m->task.features, outputs = rows * m->outputs;
+    Run r;
+    int status = run_begin(&r, m->programs, &(Binding){.mode = MODE_PREDICT, .rows = rows}, e);
+    if (status) return status;
+    if (p->in) data_convert(p->in, m->task.bytes ? DATA_U8 : model_real(m), p->x, p->x_type, features);
+    run_bind(&r, RUN_X, p->in ? p->in : (const void *)p->x);
+    run_bind(&r, RUN_Y, p->out ? p->out : (void *)p->y);
+    run_go(&r);
+    run_end(&r);
+    if (p->out) data_convert(p->y, p->y_type, p->out, model_real(m), outputs);
+    return NUDGE_OK;
+}
+
+int model_predict(const Model *m, const void *x, DataType x_type, size_t rows, void *y, DataType y_type, Error *e)
+{
+    DataType in = m->task.bytes ? DATA_U8 : model_real(m);
+    ModelPredicting p = {m, x, x_type, y, y_type, NULL, NULL};
+    size_t room = rows ? model_chunk(rows) : 0, x_row = m->task.features * data_size(x_type);
+    if (in != x_type) p.in = memory_new(room, m->task.features * data_size(in));
+    if (model_real(m) != y_type) p.out = memory_new(room, m->outputs * data_size(model_real(m)));
+    bool ready = (in == x_type || p.in) && (model_real(m) == y_type || p.out);
+    int status = ready ? NUDGE_OK : error_memory(e);
+    for (size_t chunk; !status && rows; rows -= chunk) {
+        chunk = model_chunk(rows);
+        status = model_predict_chunk(&p, chunk, e);
+        p.x += chunk * x_row;
+        p.y += chunk * m->outputs * data_size(y_type);
+    }
+    memory_release(p.in);
+    memory_release(p.out);
+    return status;
+}
+
+/* ---- Evaluating ---- */
+
+typedef struct ModelEvaluating {
+    const Model *m;
+    const Dataset *d;
+    Batch batch;
+    size_t *row;
+    void *y;        /* the program's */
+    double *values; /* y, then t, as doubles */
+    double loss, weight;
+    bool adds;
+    Metrics *metrics;
+} ModelEvaluating;
+
+static void model_count(ModelEvaluating *v)
+{
+    const Model *m = v->m;
+    size_t n = m->outputs;
+    double *y = v->values, *t = v->values + n;
+    for (size_t i = 0; v->metrics && i < v->batch.rows; i++) {
+        double weight = v->batch.weight ? v->batch.weight[i] : 1;
+        data_convert(y, DATA_F64, (char *)v->y + i * n * data_size(model_real(m)), model_real(m), n);
+        if (m->task.classify) {
+            metrics_add_class(v->metrics, y, (size_t)((int32_t *)v->batch.t)[i], weight);
+        } else {
+            data_convert(t, DATA_F64, (char *)v->batch.t + i * n * data_size(model_real(m)), model_real(m), n);
+            metrics_add_values(v->metrics, y, t, weight);
+        }
+    }
+}
+
+static int model_evaluate_chunk(ModelEvaluating *v, size_t rows, Error *e)
+{
+    const Model *m = v->m;
+    double result[1] = {0}, loss;
+    Run r;
+    Binding k = {.mode = MODE_EVAL, .rows = rows, .weighted = v->batch.weight != NULL};
+    int status = run_begin(&r, m->programs, &k, e);
+    if (status) return status;
+    batch_take(&v->batch, m, v->d, v->row, rows);
+    batch_bind(&v->batch, &r);
+    run_bind(&r, RUN_Y, v->y);
+    run_bind(&r, RUN_LOSS, result);
+    run_go(&r);
+    run_end(&r);
+    data_convert(&loss, DATA_F64, result, model_real(m), 1);
+    if (v->batch.total > 0) v->loss += v->adds ? loss : v->batch.total * loss;
+    v->weight += v->batch.total;
+    model_count(v);
+    return NUDGE_OK;
+}
+
+static int model_evaluate_all(ModelEvaluating *v, const size_t *order, size_t n, Error *e)
+{
+    const Model *m = v->m;
+    size_t room = model_chunk(n);
+    int status = batch_new(&v->batch, m, room, v->d->weight != NULL, e);
+    v->row = memory_new(room, sizeof *v->row);
+    v->y = memory_new(room, m->outputs * data_size(model_real(m)));
+    v->values = memory_new(2 * m->outputs, sizeof *v->values);
+    if (!status && !(v->row && v->y && v->values)) status = error_memory(e);
+    for (size_t done = 0, chunk; !status && done < n; done += chunk) {
+        chunk = model_chunk(n - done);
+        for (size_t i = 0; i < chunk; i++)
+            v->row[i] = order ? order[done + i] : done + i;
+        status = model_evaluate_chunk(v, chunk, e);
+    }
+    batch_free(&v->batch);
+    memory_release(v->row);
+    memory_release(v->y);
+    memory_release(v->values);
+    return status;
+}
+
+int model_evaluate(const Model *m, const Dataset *d, const size_t *order, size_t n, double *loss, Metrics *metrics,
+                   Error *e)
+{
+    ModelEvaluating v = {.m = m, .d = d, .metrics = metrics};
+    int status = n ? NUDGE_OK : error_set(e, NUDGE_INPUT, "there are no rows; give at least one");
+    if (!status && metrics) status = metrics_begin(metrics, m->task.classes, m->outputs, m->baseline, e);
+    if (!status) status = model_loss_adds(m, &v.adds, e);
+    if (!status) status = model_evaluate_all(&v, order, n, e);
+    if (!status && metrics) status = metrics_end(metrics, e);
+    if (!status) *loss = v.adds ? v.loss : v.loss / v.weight;
+    return status;
+}
+
+/* ---- What kind of loss it is ---- */
+
+static int model_probe(const Model *m, Blueprint *b, Error *e)
+{
+    double memory[2], loss[2];
+    Network *n = network_probe(b, e);
+    if (!n) return e->status;
+    int status = run_once(m->programs, n->graph, 1, &(PlanOutput){"loss", n->loss}, 0, (void *[]){memory}, e);
+    network_free(n);
+    if (status) return status;
+    data_convert(loss, DATA_F64, memory, model_real(m), 2);
+    b->kind = loss[0] != 0 && fabs(loss[1] - 2 * loss[0]) <= 1e-3 * fabs(loss[0]) ? LOSS_ADDS : LOSS_AVERAGES;
+    return NUDGE_OK;
+}
+
+int model_loss_adds(const Model *m, bool *adds, Error *e)
+{
+    Blueprint *b = programs_lock(m->programs);
+    int status = b->kind == LOSS_UNKNOWN ? model_probe(m, b, e) : NUDGE_OK;
+    *adds = b->kind == LOSS_ADDS;
+    programs_unlock(m->programs);
+    return status;
+}
+
+/* ---- One update ---- */
+
+static int model_update(Model *m, const Batch *batch, double *loss, Error *e)
+{
+    Run r;
+    Binding k = {.mode = MODE_TRAIN, .rows = batch->rows, .weighted = batch->weight != NULL};
+    int status = run_begin(&r, m->programs, &k, e);
+    if (status) return status;
+    batch_bind(batch, &r);
+    *loss = batch_step(&r, m, (double)m->steps + 1);
+    run_end(&r);
+    if (isfinite(*loss) && !store_broken(&m->store)) return NUDGE_OK;
+    store_assign(&m->store, &m->backup);
+    m->steps--;
+    return error_set(e, NUDGE_DIVERGED,
+                     "the update made the weights or the loss infinite or NaN, and was taken back; lower lr, or add clip=1");
+}
+
+/* The batch and the state before the step, to which a failed one goes back. */
+static int model_prepare(Model *m, const Dataset *d, Batch *batch, Error *e)
+{
+    int status = m->ready ? NUDGE_OK : model_restart(m, e);
+    if (!status && !m->backup.count) status = store_copy(&m->backup, &m->store, STORE_ALL, e);
+    if (status) return status;
+    store_assign(&m->backup, &m->store);
+    size_t *row = memory_new(d->rows, sizeof *row);
+    status = row ? batch_new(batch, m, d->rows, d->weight != NULL, e) : error_memory(e);
+    for (size_t i = 0; !status && i < d->rows; i++)
+        row[i] = i;
+    if (!status) batch_take(batch, m, d, row, d->rows);
+    memory_release(row);
+    return status;
+}
+
+int model_step(Model *m, const Dataset *d, double *loss, Error *e)
+{
+    Batch batch = {0};
+    double before = 0;
+    int status = model_prepare(m, d, &batch, e);
+    if (!status && !(batch.total > 0))
+        status = error_set(e, NUDGE_INPUT, "the weights of the rows add up to nothing; give at least one that is above 0");
+    if (!status) status = model_update(m, &batch, &before, e);
+    if (loss) *loss = before;
+    batch_free(&batch);
+    return status;
+}

@@ -1,0 +1,542 @@
+/* network.c: see network.h. First the blueprint, then the stages of a graph in the order in which data flows. */
+#include "train/network.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- Blueprint ---- */
+
+typedef struct BlueprintOpening {
+    Blueprint *b;
+    const Settings *settings;
+} BlueprintOpening;
+
+static void blueprint_define(Blueprint *b, const Setting *s)
+{
+    const char *title = arena_print(&b->arena, "%s: define", s->origin);
+    scope_add_row(b->scope, title, arena_print(&b->arena, "%s: %s", s->name, s->value), NULL, NULL);
+}
+
+static void blueprint_scope(void *context)
+{
+    BlueprintOpening *o = context;
+    Blueprint *b = o->b;
+    b->scope = scope_new(&b->arena, nn_scope(&b->arena));
+    scope_add_number(b->scope, "features", (double)b->task.features);
+    if (b->task.classify && b->task.classes) scope_add_number(b->scope, "classes", (double)b->task.classes);
+    if (!b->task.classify && b->task.targets) scope_add_number(b->scope, "targets", (double)b->task.targets);
+    const Setting *s;
+    for (size_t i = 0; (s = settings_entry(o->settings, "define", i)); i++)
+        blueprint_define(b, s);
+}
+
+int blueprint_catch(Blueprint *b, void (*body)(void *context), void *context, Error *e)
+{
+    error_clear(&b->error);
+    if (!error_catch(&b->error, body, context)) return NUDGE_OK;
+    return error_set(e, b->error.status, "%s", b->error.message);
+}
+
+int blueprint_open(Blueprint *b, const Settings *settings, const Task *task, Error *e)
+{
+    *b = (Blueprint){.settings = settings, .task = *task};
+    arena_init(&b->arena, &b->error);
+    int status = blueprint_catch(b, blueprint_scope, &(BlueprintOpening){b, settings}, e);
+    if (status) blueprint_close(b);
+    return status;
+}
+
+void blueprint_close(Blueprint *b)
+{
+    arena_free(&b->arena);
+    b->scope = NULL;
+}
+
+const char *blueprint_loss(const Blueprint *b)
+{
+    if (settings_is_set(b->settings, "loss")) return settings_text(b->settings, "loss");
+    return b->task.classify ? "cross_entropy" : "mse";
+}
+
+const char *blueprint_optimizer(const Blueprint *b)
+{
+    return settings_is_set(b->settings, "optimizer") ? settings_text(b->settings, "optimizer") : "adam";
+}
+
+/* ---- What losses say of the net's output ---- */
+
+/* How the output becomes a prediction: where it has a column for each class, where one column tells two classes
+ * apart, and where targets are numbers. `before`: layers that the loss applies itself. */
+typedef struct NetworkForm {
+    const char *loss, *many, *one, *value, *before[4];
+    bool plain; /* targets are shares or signs: never standardised */
+} NetworkForm;
+
+static const NetworkForm network_forms[] = {
+    {"cross_entropy", "softmax(y)", NULL, "softmax(y)", {"softmax", "log_softmax", "sigmoid"}, true},
+    {"bce", "p = sigmoid(y); p/sum(p, -1)", "sigmoid(y)", "sigmoid(y)", {"sigmoid", "softmax"}, true},
+    {"bce_probability", "y/sum(y, -1)", "y", "y", {NULL}, true},
+    {"hinge", "softmax(y)", "sigmoid(y)", "y", {NULL}, true},
+};
+static const NetworkForm network_usual = {NULL, "p = max(y, 0); p/max(sum(p, -1), 1e-30)", "clip(y, 0, 1)", "y",
+                                          {NULL}, false};
+
+/* The length of the name that a call begins with: "softmax" of "softmax(axis=1)". */
+static size_t network_word(const char *text)
+{
+    return strcspn(text, " (\t\n");
+}
+
+static bool network_named(const char *text, const char *name)
+{
+    size_t length = strlen(name);
+    return network_word(text) == length && !memcmp(text, name, length);
+}
+
+static const NetworkForm *network_form(const char *loss)
+{
+    for (size_t i = 0; i < sizeof network_forms / sizeof *network_forms; i++)
+        if (network_named(loss, network_forms[i].loss)) return &network_forms[i];
+    return &network_usual;
+}
+
+/* ---- Building ---- */
+
+typedef struct Building {
+    Blueprint *b;
+    const Binding *k;
+    Network *n;
+    Graph *g;
+    const NetworkForm *form;
+    int parts;    /* micro-batches */
+    Node **part;  /* of the output */
+    Node *factor; /* of lr */
+    Node *gnorm;
+    int layer_room;
+} Building;
+
+/* A text in which some nodes have names. */
+static Node *network_text(Building *n, const char *text, int count, const char *const *name, Node *const *node)
+{
+    Scope *s = scope_new(&n->g->arena, n->b->scope);
+    for (int i = 0; i < count; i++)
+        scope_add_node(s, name[i], node[i]);
+    return notation_formula(&(Context){.graph = n->g, .scope = s, .title = "preprocessing"}, text);
+}
+
+static Node *network_leaf(Building *n, Role role, const char *name, Type type, int rank, int64_t a, int64_t b)
+{
+    return graph_leaf(n->g, role, name, type, shape_of(rank, (int64_t[]){a, b}), NULL);
+}
+
+static Node *network_scalar(Building *n, const char *name)
+{
+    return network_leaf(n, ROLE_SCALAR, name, TYPE_SCALAR, 0, 0, 0);
+}
+
+/* What messages call a setting's text: "digits.yaml:4: net". */
+static const char *network_title(Building *n, const char *key)
+{
+    return arena_print(&n->g->arena, "%s: %s", settings_origin(n->b->settings, key), key);
+}
+
+/* ---- Data ---- */
+
+static Node *network_standard(Building *n, const char *what, Node *x, int64_t width, const char *text)
+{
+    Arena *a = &n->g->arena;
+    Node *mean = network_leaf(n, ROLE_STATE, arena_print(a, "%s.mean", what), TYPE_REAL, 1, width, 0);
+    Node *scale = network_leaf(n, ROLE_STATE, arena_print(a, "%s.scale", what), TYPE_REAL, 1, width, 0);
+    return network_text(n, text, 3, (const char *[]){"x", "mean", "scale"}, (Node *[]){x, mean, scale});
+}
+
+static Node *network_input(Building *n)
+{
+    const Task *task = &n->b->task;
+    int64_t rows = (int64_t)n->k->rows, features = (int64_t)task->features;
+    Node *x = network_leaf(n, ROLE_DATA, "x", task->bytes ? TYPE_U8 : TYPE_REAL, 2, rows, features);
+    n->n->x = x;
+    if (task->bytes) return network_text(n, "cast(x, real)/255", 1, (const char *[]){"x"}, &x);
+    return task->standardize ? network_standard(n, "input", x, features, "(x - mean)/scale") : x;
+}
+
+static bool network_scaled(const Building *n)
+{
+    return n->b->task.standardize && !n->b->task.classify && !n->form->plain;
+}
+
+static Node *network_target(Building *n)
+{
+    int64_t rows = (int64_t)n->k->rows, outputs = (int64_t)n->b->outputs;
+    bool classify = n->b->task.classify;
+    n->n->t = network_leaf(n, ROLE_DATA, "target", classify ? TYPE_I32 : TYPE_REAL, classify ? 1 : 2, rows, outputs);
+    if (n->k->weighted) n->n->weight = network_leaf(n, ROLE_DATA, "weight", TYPE_REAL, 1, rows, 0);
+    return network_scaled(n) ? network_standard(n, "target", n->n->t, outputs, "(x - mean)/scale") : n->n->t;
+}
+
+/* ---- The net ---- */
+
+static void network_see(void *context, const LayerSeen *seen)
+{
+    Building *n = context;
+    Network *out = n->n;
+    if (out->layers == n->layer_room) {
+        NetworkLayer *more = arena_new(&n->g->arena, 2 * (size_t)n->layer_room + 16, sizeof *more);
+        if (out->layers) memcpy(more, out->layer, (size_t)out->layers * sizeof *more);
+        out->layer = more;
+        n->layer_room = 2 * n->layer_room + 16;
+    }
+    out->layer[out->layers++] = (NetworkLayer){seen->path, seen->text, seen->depth, seen->input, seen->output};
+}
+
+static Node *network_rows(Graph *g, Node *x, int64_t from, int64_t to)
+{
+    int64_t begin[RANK_MAX] = {from}, step[RANK_MAX];
+    Shape size = x->shape;
+    size.dim[0] = to - from;
+    for (int a = 0; a < size.rank; a++)
+        step[a] = 1;
+    return graph_slice(g, x, begin, step, size);
+}
+
+static void network_net(Building *n, Node *x)
+{
+    const char *net = settings_text(n->b->settings, "net");
+    int64_t rows = (int64_t)n->k->rows, micro = settings_integer(n->b->settings, "micro");
+    n->parts = n->k->mode != MODE_TRAIN ? 1 : micro < rows ? (int)micro : (int)rows;
+    n->part = arena_new(&n->g->arena, (size_t)n->parts, sizeof *n->part);
+    Context c = {.graph = n->g, .scope = n->b->scope, .title = network_title(n, "net"), .path = "",
+                 .train = n->k->mode == MODE_TRAIN};
+    for (int i = 0; i < n->parts; i++) {
+        Node *in = n->parts > 1 ? network_rows(n->g, x, i * rows / n->parts, (i + 1) * rows / n->parts) : x;
+        n->part[i] = notation_net(&c, net, in, network_see, n);
+    }
+    n->n->output = n->parts > 1 ? graph_concat(n->g, n->parts, n->part, 0) : n->part[0];
+}
+
+/* "digits.yaml:4: net: layer 2, dense(10)," */
+static const char *network_last(Building *n)
+{
+    const NetworkLayer *last = &n->n->layer[n->n->layers - 1];
+    return arena_print(&n->g->arena, "%s: layer %s, %s,", network_title(n, "net"), last->path, last->text);
+}
+
+static void network_check_loss(Building *n)
+{
+    const NetworkLayer *last = &n->n->layer[n->n->layers - 1];
+    for (const char *const *word = n->form->before; *word; word++)
+        if (network_named(last->text, *word))
+            error_raise(&n->b->error, NUDGE_INPUT,
+                        "%s stands before the loss %s, which wants the net's values as they are and applies its own "
+                        "%s, so that no digits are lost; leave the layer out",
+                        network_last(n), n->form->loss, network_named(n->form->loss, "bce") ? "sigmoid" : "softmax");
+}
+
+/* The number of columns that the task wants, or may want, of the output. */
+static void network_check_columns(Building *n, int64_t columns)
+{
+    const Task *task = &n->b->task;
+    size_t want = task->classify ? task->classes : task->targets;
+    bool one = task->classify && columns == 1 && n->form->one && (want == 2 || !want);
+    if (task->classify && columns == 1 && !n->form->one)
+        error_raise(&n->b->error, NUDGE_INPUT,
+                    "%s gives one number for each row, but %s needs one for each class; end the net with dense(%s), or "
+                    "use loss: bce",
+                    network_last(n), n->form->loss, want ? "classes" : "2");
+    if (!one && want && (size_t)columns != want)
+        error_raise(&n->b->error, NUDGE_INPUT, "%s gives %lld numbers for each row, but there are %zu %s; end the net with dense(%s)",
+                    network_last(n), (long long)columns, want, task->classify ? "classes" : "targets",
+                    task->classify ? "classes" : "targets");
+    n->b->outputs = one ? 2 : (size_t)columns;
+    if (task->classify && !want) n->b->task.classes = n->b->outputs;
+    if (!task->classify && !want) n->b->task.targets = n->b->outputs;
+}
+
+static void network_check(Building *n)
+{
+    const Node *y = n->n->output;
+    if (y->type != TYPE_REAL || y->shape.rank != 2 || y->shape.dim[0] != (int64_t)n->k->rows)
+        error_raise(&n->b->error, NUDGE_INPUT,
+                    "%s gives %s for %zu rows, not a list of numbers for each row; end the net with flatten and dense(%s)",
+                    network_last(n), shape_text(&n->g->arena, y->shape), n->k->rows,
+                    n->b->task.classify ? "classes" : "targets");
+    network_check_loss(n);
+    network_check_columns(n, y->shape.dim[1]);
+}
+
+/* ---- Prediction and loss ---- */
+
+static Node *network_prediction(Building *n)
+{
+    const Task *task = &n->b->task;
+    Node *y = n->n->output;
+    static const char *const name[] = {"y"};
+    if (!task->classify) {
+        y = network_text(n, n->form->value, 1, name, &y);
+        return network_scaled(n) ? network_standard(n, "target", y, y->shape.dim[1], "x*scale + mean") : y;
+    }
+    if (y->shape.dim[1] > 1) return network_text(n, n->form->many, 1, name, &y);
+    Node *p = network_text(n, n->form->one, 1, name, &y);
+    return network_text(n, "concat(1 - y, y, axis=1)", 1, name, &p);
+}
+
+static Node *network_loss(Building *n, Node *t)
+{
+    Context c = {.graph = n->g, .scope = n->b->scope, .title = network_title(n, "loss"), .path = "loss",
+                 .train = n->k->mode == MODE_TRAIN, .weight = n->n->weight};
+    Argument given[] = {{"y", value_node(n->n->output), NULL}, {"t", value_node(t), NULL}};
+    Value v = notation_call(&c, blueprint_loss(n->b), 2, given);
+    if (v.kind != VALUE_TENSOR || v.node->type == TYPE_SCALAR || shape_size(v.node->shape) != 1)
+        error_raise(&n->b->error, NUDGE_INPUT, "%s: %s gives %s, but a loss is one number made from y and t; end it with mean(...)",
+                    c.title, blueprint_loss(n->b),
+                    v.kind == VALUE_TENSOR && v.node->type != TYPE_SCALAR ? shape_text(&n->g->arena, v.node->shape)
+                                                                           : "no tensor");
+    return graph_reshape(n->g, v.node, shape_of(1, (int64_t[]){1}));
+}
+
+/* ---- Gradients ---- */
+
+/* The layer that a parameter belongs to: its path without the last part. */
+static const char *network_owner(Building *n, const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot ? arena_string(&n->g->arena, name, (size_t)(dot - name)) : "";
+}
+
+static void network_parameters(Building *n)
+{
+    Network *out = n->n;
+    out->parameter = arena_new(&n->g->arena, n->g->leaves, sizeof *out->parameter);
+    out->group = arena_new(&n->g->arena, n->g->leaves, sizeof *out->group);
+    for (size_t i = 0; i < n->g->leaves; i++) {
+        Node *leaf = n->g->leaf[i];
+        if (leaf->leaf->role != ROLE_PARAMETER) continue;
+        const char *path = network_owner(n, leaf->leaf->name);
+        out->parameter[out->parameters++] = (NetworkParameter){path, leaf, NULL};
+        int k = 0;
+        while (k < out->groups && strcmp(out->group[k], path))
+            k++;
+        if (k == out->groups) out->group[out->groups++] = path;
+    }
+}
+
+/* The sum of x[from..to) as a tree that depends on their number only. NULL counts as 0. */
+static Node *network_tree(Graph *g, Node *const *x, int from, int to)
+{
+    if (to - from == 1) return x[from];
+    int middle = from + (to - from + 1) / 2;
+    Node *a = network_tree(g, x, from, middle), *b = network_tree(g, x, middle, to);
+    return a && b ? graph_binary(g, OP_add, a, b) : a ? a : b;
+}
+
+/* Each micro-batch has gradients of its own, from its part of the gradient that reaches the output. */
+static void network_gradients(Building *n)
+{
+    Network *out = n->n;
+    Graph *g = n->g;
+    size_t count = (size_t)out->parameters, parts = (size_t)n->parts;
+    int64_t rows = (int64_t)n->k->rows;
+    Node **leaf = arena_new(&g->arena, count, sizeof *leaf), **d = arena_new(&g->arena, count * parts, sizeof *d);
+    Node **share = arena_new(&g->arena, parts, sizeof *share), *dy = NULL;
+    for (size_t i = 0; i < count; i++)
+        leaf[i] = out->parameter[i].leaf;
+    autodiff_gradients(g, n->b->scope, out->loss, NULL, 1, &out->output, &dy);
+    for (size_t k = 0; dy && k < parts; k++) {
+        int64_t part = (int64_t)k;
+        Node *from = parts > 1 ? network_rows(g, dy, part * rows / n->parts, (part + 1) * rows / n->parts) : dy;
+        autodiff_gradients(g, n->b->scope, n->part[k], from, out->parameters, leaf, d + k * count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < parts; k++)
+            share[k] = d[k * count + i];
+        out->parameter[i].gradient = network_tree(g, share, 0, n->parts);
+    }
+}
+
+static Node *network_squares(Building *n, Node *x)
+{
+    Node *sum = graph_reduce(n->g, OP_sum, graph_binary(n->g, OP_mul, x, x), (1u << x->shape.rank) - 1);
+    return graph_reshape(n->g, sum, shape_of(1, (int64_t[]){1}));
+}
+
+static Node *network_zero(Building *n)
+{
+    return graph_expand(n->g, graph_const(n->g, 0), shape_of(1, (int64_t[]){1}));
+}
+
+/* The norm of each layer's gradients, and that of all, from which clipping takes it. */
+static void network_norms(Building *n)
+{
+    Network *out = n->n;
+    Node **norm = arena_new(&n->g->arena, (size_t)out->groups + 1, sizeof *norm), *total = network_zero(n);
+    for (int k = 0; k < out->groups; k++) {
+        Node *sum = network_zero(n);
+        for (int i = 0; i < out->parameters; i++) {
+            NetworkParameter *p = &out->parameter[i];
+            if (p->gradient && !strcmp(p->path, out->group[k])) sum = graph_binary(n->g, OP_add, sum, network_squares(n, p->gradient));
+        }
+        total = graph_binary(n->g, OP_add, total, sum);
+        norm[k] = graph_unary(n->g, OP_sqrt, sum);
+    }
+    norm[out->groups] = graph_unary(n->g, OP_sqrt, total);
+    n->gnorm = graph_reshape(n->g, norm[out->groups], shape_of(0, NULL));
+    out->norms = graph_concat(n->g, out->groups + 1, norm, 0);
+}
+
+/* ---- Updates ---- */
+
+static Node *network_schedule(Building *n, Node *t, Node *steps)
+{
+    if (!n->k->scheduled) return graph_const(n->g, 1);
+    const Settings *s = n->b->settings;
+    Context c = {.graph = n->g, .scope = n->b->scope, .title = network_title(n, "schedule"), .path = "schedule"};
+    Argument given[] = {{"t", value_node(t), NULL}, {"steps", value_node(steps), NULL}};
+    Value v = notation_call(&c, settings_text(s, "schedule"), 2, given);
+    if (v.kind != VALUE_TENSOR || v.node->type != TYPE_SCALAR)
+        error_raise(&n->b->error, NUDGE_INPUT, "%s: a schedule is a number made from t and steps, such as cosine(warmup=100)", c.title);
+    return v.node;
+}
+
+/* clip=1 is clip=norm(1). */
+static Node *network_clip(Building *n, Node *gradient)
+{
+    const char *text = settings_text(n->b->settings, "clip");
+    double limit;
+    if (!text || !gradient) return gradient;
+    if (number_is(text, strlen(text), &limit)) text = arena_print(&n->g->arena, "norm(%s)", text);
+    Context c = {.graph = n->g, .scope = n->b->scope, .title = network_title(n, "clip"), .path = "clip"};
+    Argument given[] = {{"g", value_node(gradient), NULL}, {"gnorm", value_node(n->gnorm), NULL}};
+    Value v = notation_call(&c, text, 2, given);
+    if (v.kind == VALUE_TENSOR && shape_equal(v.node->shape, gradient->shape)) return v.node;
+    error_raise(&n->b->error, NUDGE_INPUT, "%s: it turns a gradient g into one of its shape, such as norm(1) or value(.5)", c.title);
+}
+
+static void network_update(Building *n, const NetworkParameter *p, Node *t, Node *steps)
+{
+    Context c = {.graph = n->g, .scope = n->b->scope, .title = network_title(n, "optimizer")};
+    c.path = arena_print(&n->g->arena, "optimizer.%s", p->leaf->leaf->name);
+    Argument given[] = {{"w", value_node(p->leaf), NULL},
+                        {"g", value_node(network_clip(n, p->gradient)), NULL},
+                        {"t", value_node(t), NULL},
+                        {"steps", value_node(steps), NULL},
+                        {"gnorm", value_node(n->gnorm), NULL}};
+    const char *optimizer = blueprint_optimizer(n->b);
+    size_t before = n->g->assignments;
+    notation_call_scaled(&c, optimizer, sizeof given / sizeof *given, given, "lr", n->factor, &n->n->lr);
+    if (n->g->assignments == before)
+        error_raise(&n->b->error, NUDGE_INPUT, "%s: %s changes nothing; an optimizer ends with w <- ... or w -= ...", c.title, optimizer);
+    if (n->k->scheduled && !n->n->lr)
+        error_raise(&n->b->error, NUDGE_INPUT, "%s: %s has no lr for the schedule to act on; give it one, or leave out the schedule",
+                    c.title, optimizer);
+}
+
+static void network_train(Building *n)
+{
+    Network *out = n->n;
+    network_parameters(n);
+    if (!out->parameters)
+        error_raise(&n->b->error, NUDGE_INPUT, "%s: there is nothing to learn in it; add a layer with weights, such as dense(8)",
+                    network_title(n, "net"));
+    network_gradients(n);
+    network_norms(n);
+    Node *t = network_scalar(n, "t"), *steps = network_scalar(n, "steps");
+    n->factor = network_schedule(n, t, steps);
+    for (int i = 0; i < out->parameters; i++)
+        if (out->parameter[i].gradient) network_update(n, &out->parameter[i], t, steps);
+    if (!n->k->norms) out->norms = NULL;
+}
+
+/* ---- The whole ---- */
+
+static void network_stages(void *context)
+{
+    Building *n = context;
+    n->n = arena_new(&n->g->arena, 1, sizeof *n->n);
+    n->n->graph = n->g;
+    network_net(n, network_input(n));
+    network_check(n);
+    if (n->k->mode != MODE_TRAIN) n->n->prediction = network_prediction(n);
+    if (n->k->mode != MODE_PREDICT) n->n->loss = network_loss(n, network_target(n));
+    if (n->k->mode == MODE_TRAIN) network_train(n);
+}
+
+static Network *network_make(Blueprint *b, const Binding *k, void (*stages)(void *building), Error *e)
+{
+    error_clear(&b->error);
+    Building n = {.b = b, .k = k, .g = graph_new(&b->error), .form = network_form(blueprint_loss(b))};
+    if (!n.g) {
+        error_set(e, b->error.status, "%s", b->error.message);
+        return NULL;
+    }
+    if (!blueprint_catch(b, stages, &n, e)) return n.n;
+    graph_free(n.g);
+    return NULL;
+}
+
+Network *network_build(Blueprint *b, const Binding *k, Error *e)
+{
+    return network_make(b, k, network_stages, e);
+}
+
+void network_free(Network *n)
+{
+    if (n) graph_free(n->graph);
+}
+
+/* ---- What kind of loss it is ---- */
+
+/* Values that suit any loss: outputs in (0, 1), classes 0 and 1, targets in [0, 1]. */
+static void network_probing(void *context)
+{
+    Building *n = context;
+    int64_t columns = (int64_t)n->b->outputs;
+    bool classify = n->b->task.classify;
+    Shape wide = shape_of(2, (int64_t[]){2, columns}), narrow = shape_of(1, (int64_t[]){2});
+    n->n = arena_new(&n->g->arena, 1, sizeof *n->n);
+    n->n->graph = n->g;
+    Node *position = graph_iota(n->g, classify ? narrow : wide, 0), *loss[2];
+    Node *t = classify ? graph_cast(n->g, position, TYPE_I32) : position;
+    n->n->output = network_text(n, "(x + .2)/(1.5 + 2*x)", 1, (const char *[]){"x"}, (Node *[]){graph_iota(n->g, wide, 1)});
+    for (int i = 0; i < 2; i++) {
+        n->n->weight = graph_expand(n->g, graph_const(n->g, i + 1), narrow);
+        loss[i] = network_loss(n, t);
+    }
+    n->n->loss = graph_concat(n->g, 2, loss, 0);
+}
+
+Network *network_probe(Blueprint *b, Error *e)
+{
+    return network_make(b, &(Binding){.mode = MODE_EVAL, .rows = 2, .weighted = true}, network_probing, e);
+}
+
+/* ---- lr, for logs ---- */
+
+typedef struct NetworkRate {
+    Building building;
+    double t, steps, rate;
+} NetworkRate;
+
+/* With t and steps known the product folds to a constant. */
+static void network_fold_rate(void *context)
+{
+    NetworkRate *r = context;
+    Building *n = &r->building;
+    n->n = arena_new(&n->g->arena, 1, sizeof *n->n);
+    n->factor = network_schedule(n, graph_const(n->g, r->t), graph_const(n->g, r->steps));
+    n->gnorm = network_scalar(n, "gnorm");
+    NetworkParameter p = {"", network_leaf(n, ROLE_PARAMETER, "w", TYPE_REAL, 1, 1, 0), NULL};
+    p.gradient = network_leaf(n, ROLE_DATA, "g", TYPE_REAL, 1, 1, 0);
+    network_update(n, &p, graph_const(n->g, r->t), graph_const(n->g, r->steps));
+    if (n->n->lr && n->n->lr->op == OP_const) r->rate = n->n->lr->value;
+}
+
+double blueprint_rate(Blueprint *b, double t, double steps)
+{
+    error_clear(&b->error);
+    Binding k = {.mode = MODE_TRAIN, .rows = 1, .scheduled = settings_is_set(b->settings, "schedule")};
+    Error e = {0};
+    NetworkRate r = {{.b = b, .k = &k, .g = graph_new(&b->error), .form = &network_usual}, t, steps, (double)NAN};
+    if (r.building.g) blueprint_catch(b, network_fold_rate, &r, &e);
+    if (r.building.g) graph_free(r.building.g);
+    return r.rate;
+}

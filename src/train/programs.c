@@ -1,0 +1,329 @@
+/* programs.c: see programs.h. */
+#include "train/programs.h"
+
+#include <string.h>
+
+#ifdef NUDGE_NO_THREADS
+typedef char ProgramsMutex;
+static int mutex_begin(ProgramsMutex *m)
+{
+    *m = 0;
+    return 0;
+}
+static void mutex_end(ProgramsMutex *m)
+{
+    (void)m;
+}
+static void mutex_take(ProgramsMutex *m)
+{
+    (void)m;
+}
+static void mutex_give(ProgramsMutex *m)
+{
+    (void)m;
+}
+#else
+#include <pthread.h>
+typedef pthread_mutex_t ProgramsMutex;
+static int mutex_begin(ProgramsMutex *m)
+{
+    return pthread_mutex_init(m, NULL);
+}
+static void mutex_end(ProgramsMutex *m)
+{
+    pthread_mutex_destroy(m);
+}
+static void mutex_take(ProgramsMutex *m)
+{
+    pthread_mutex_lock(m);
+}
+static void mutex_give(ProgramsMutex *m)
+{
+    pthread_mutex_unlock(m);
+}
+#endif
+
+enum { PROGRAMS_MOST = 48 };
+
+static const char *const run_slots[RUN_SLOTS] = {"x", "target", "weight", "y", "loss", "norms"};
+static const char *const run_scalars[RUN_SCALARS] = {"t", "steps", "seed"};
+
+struct Compiled {
+    Binding key;
+    Program *program;
+    int slot[RUN_SLOTS], scalar[RUN_SCALARS]; /* their places in the program, or -1 */
+    Workspace **idle; /* workspaces that nobody uses */
+    size_t idles, room;
+    int users;
+    uint64_t used; /* when it was last taken */
+    Compiled *next;
+};
+
+struct Programs {
+    ProgramsMutex mutex;
+    Blueprint blueprint;
+    const Store *store;
+    const Backend *backend;
+    Dtype dtype;
+    int threads;
+    Threads *crew; /* of a run at a time; NULL for one thread */
+    bool busy;     /* the crew is taken */
+    Compiled *list;
+    size_t count;
+    uint64_t clock;
+};
+
+static int programs_isa(const Settings *s, Isa *isa, Error *e)
+{
+    const char *name = settings_text(s, "isa");
+    *isa = isa_best();
+    return name ? isa_parse(name, isa, e) : NUDGE_OK;
+}
+
+Programs *programs_new(const Settings *settings, const Task *task, const Store *store, Error *e)
+{
+    Isa isa;
+    if (programs_isa(settings, &isa, e)) return NULL;
+    Programs *p = memory_zero(1, sizeof *p);
+    if (p && mutex_begin(&p->mutex)) {
+        memory_release(p);
+        p = NULL;
+    }
+    if (!p) {
+        error_memory(e);
+        return NULL;
+    }
+    p->store = store;
+    p->backend = cpu_backend(isa);
+    p->dtype = store->real == DATA_F64 ? DTYPE_F64 : DTYPE_F32;
+    p->threads = 1;
+    if (!blueprint_open(&p->blueprint, settings, task, e)) return p;
+    programs_free(p);
+    return NULL;
+}
+
+static void compiled_empty(Compiled *c)
+{
+    for (size_t i = 0; i < c->idles; i++)
+        cpu_workspace_free(c->idle[i]);
+    c->idles = 0;
+}
+
+static void compiled_free(Compiled *c)
+{
+    if (!c) return;
+    compiled_empty(c);
+    memory_release(c->idle);
+    plan_free(c->program);
+    memory_release(c);
+}
+
+/* Takes it out of the list, too. */
+static void programs_remove(Programs *p, Compiled **link)
+{
+    Compiled *c = *link;
+    *link = c->next;
+    p->count--;
+    compiled_free(c);
+}
+
+void programs_free(Programs *p)
+{
+    if (!p) return;
+    while (p->list)
+        programs_remove(p, &p->list);
+    threads_free(p->crew);
+    blueprint_close(&p->blueprint);
+    mutex_end(&p->mutex);
+    memory_release(p);
+}
+
+Blueprint *programs_lock(Programs *p)
+{
+    mutex_take(&p->mutex);
+    return &p->blueprint;
+}
+
+void programs_unlock(Programs *p)
+{
+    mutex_give(&p->mutex);
+}
+
+void programs_drop(Programs *p, Mode mode)
+{
+    for (Compiled **link = &p->list; *link;) {
+        if ((*link)->key.mode == mode)
+            programs_remove(p, link);
+        else
+            link = &(*link)->next;
+    }
+}
+
+int programs_threads(Programs *p, int threads, Error *e)
+{
+    if (threads == p->threads) return NUDGE_OK;
+    Threads *crew = threads > 1 ? threads_new(threads) : NULL;
+    if (threads > 1 && !crew) return error_memory(e);
+    for (Compiled *c = p->list; c; c = c->next)
+        compiled_empty(c); /* workspaces have room for so many threads */
+    threads_free(p->crew);
+    p->crew = crew;
+    p->threads = threads;
+    return NUDGE_OK;
+}
+
+/* ---- Compiling ---- */
+
+static Program *programs_plan(Programs *p, Graph *g, int outputs, const PlanOutput *output, bool assignments,
+                              Error *e)
+{
+    error_clear(&p->blueprint.error);
+    PlanRequest r = {g, outputs, output, assignments, p->dtype, p->backend};
+    Program *program = plan_compile(&r, &p->blueprint.error);
+    if (!program) error_set(e, p->blueprint.error.status, "%s", p->blueprint.error.message);
+    return program;
+}
+
+static Program *programs_compile(Programs *p, const Binding *k, Error *e)
+{
+    Network *n = network_build(&p->blueprint, k, e);
+    if (!n) return NULL;
+    const PlanOutput all[] = {{"y", n->prediction}, {"loss", n->loss}, {"norms", n->norms}};
+    PlanOutput output[sizeof all / sizeof *all];
+    int outputs = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i].node) output[outputs++] = all[i];
+    Program *program = programs_plan(p, n->graph, outputs, output, k->mode == MODE_TRAIN, e);
+    network_free(n);
+    return program;
+}
+
+static bool binding_equal(const Binding *a, const Binding *b)
+{
+    return a->mode == b->mode && a->rows == b->rows && a->weighted == b->weighted && a->norms == b->norms &&
+           a->scheduled == b->scheduled;
+}
+
+/* Makes room for one more by letting go of the program that has been idle longest. */
+static void programs_shrink(Programs *p)
+{
+    Compiled **oldest = NULL;
+    if (p->count < PROGRAMS_MOST) return;
+    for (Compiled **link = &p->list; *link; link = &(*link)->next)
+        if (!(*link)->users && (!oldest || (*link)->used < (*oldest)->used)) oldest = link;
+    if (oldest) programs_remove(p, oldest);
+}
+
+static Compiled *programs_find(Programs *p, const Binding *k, Error *e)
+{
+    for (Compiled *c = p->list; c; c = c->next)
+        if (binding_equal(&c->key, k)) return c;
+    programs_shrink(p);
+    Compiled *c = memory_zero(1, sizeof *c);
+    if (!c) {
+        error_memory(e);
+        return NULL;
+    }
+    c->key = *k;
+    if (!(c->program = programs_compile(p, k, e))) {
+        memory_release(c);
+        return NULL;
+    }
+    for (int i = 0; i < RUN_SLOTS; i++)
+        c->slot[i] = plan_slot(c->program, run_slots[i]);
+    for (int i = 0; i < RUN_SCALARS; i++)
+        c->scalar[i] = plan_scalar(c->program, run_scalars[i]);
+    c->next = p->list;
+    p->list = c;
+    p->count++;
+    return c;
+}
+
+/* ---- Runs ---- */
+
+static void run_bind_store(Workspace *w, const Store *store)
+{
+    const Program *p = w->program;
+    for (int i = SLOT_FIRST; i < p->slots; i++) {
+        bool kept = !p->slot[i].output && (p->slot[i].role == ROLE_PARAMETER || p->slot[i].role == ROLE_STATE);
+        const Tensor *t = kept ? store_find(store, p->slot[i].name) : NULL;
+        if (t) w->slot[i] = t->value;
+    }
+}
+
+static Workspace *run_workspace(Programs *p, Compiled *c, Error *e)
+{
+    if (c->idles) return c->idle[--c->idles];
+    Workspace *w = cpu_workspace(c->program, p->threads);
+    if (w)
+        run_bind_store(w, p->store);
+    else
+        error_memory(e);
+    return w;
+}
+
+int run_begin(Run *r, Programs *p, const Binding *k, Error *e)
+{
+    *r = (Run){0};
+    mutex_take(&p->mutex);
+    Compiled *c = programs_find(p, k, e);
+    Workspace *w = c ? run_workspace(p, c, e) : NULL;
+    if (w) {
+        *r = (Run){p, c, w, p->crew && !p->busy};
+        p->busy |= r->crew;
+        c->users++;
+        c->used = ++p->clock;
+    }
+    mutex_give(&p->mutex);
+    return w ? NUDGE_OK : e->status;
+}
+
+void run_end(Run *r)
+{
+    if (!r->workspace) return;
+    Programs *p = r->programs;
+    Compiled *c = r->compiled;
+    mutex_take(&p->mutex);
+    if (memory_grow(&c->idle, &c->room, c->idles + 1, sizeof *c->idle))
+        c->idle[c->idles++] = r->workspace;
+    else
+        cpu_workspace_free(r->workspace);
+    if (r->crew) p->busy = false;
+    c->users--;
+    mutex_give(&p->mutex);
+    *r = (Run){0};
+}
+
+void run_bind(Run *r, RunSlot slot, const void *memory)
+{
+    int i = r->compiled->slot[slot];
+    if (i >= 0) r->workspace->slot[i] = (void *)(uintptr_t)memory; /* inputs are only read */
+}
+
+void run_set(Run *r, RunScalar scalar, double value)
+{
+    int i = r->compiled->scalar[scalar];
+    if (i >= 0) r->workspace->scalar[i] = value;
+}
+
+void run_go(Run *r)
+{
+    cpu_run(r->workspace, r->crew ? r->programs->crew : NULL);
+}
+
+int run_once(Programs *p, Graph *g, int outputs, const PlanOutput *output, double seed, void *const *memory, Error *e)
+{
+    Program *program = programs_plan(p, g, outputs, output, false, e);
+    if (!program) return e->status;
+    Workspace *w = cpu_workspace(program, 1);
+    int scalar = plan_scalar(program, run_scalars[RUN_SEED]);
+    if (w) {
+        if (scalar >= 0) w->scalar[scalar] = seed;
+        for (int i = 0; i < outputs; i++)
+            w->slot[plan_slot(program, output[i].name)] = memory[i];
+        cpu_run(w, NULL);
+    }
+    cpu_workspace_free(w);
+    plan_free(program);
+    return w ? NUDGE_OK : error_memory(e);
+}

@@ -121,6 +121,74 @@ NUDGE_API void nudge_progress(nudge *m, nudge_listener *listener, void *context)
  * NULL. Never NULL; valid until the next call on m. */
 NUDGE_API const char *nudge_message(const nudge *m, int status);
 
+/* ---- Tier 2: graphs and formulas ---------------------------------------------------------------------------- */
+
+/* A graph is made of formulas in the notation (docs/notation.md), differentiated, and compiled to a program:
+ *
+ *     nudge_graph *g;
+ *     nudge_graph_new(&g, "dtype=float64");
+ *     nudge_tensor x = nudge_input(g, "x", 2, (int64_t[]){32, 4}), t = nudge_integers(g, "t", 1, (int64_t[]){32});
+ *     nudge_parameter(g, "w", 2, (int64_t[]){3, 4}, "glorot");
+ *     nudge_tensor loss = nudge_let(g, "loss", nudge_formula(g, "cross_entropy(x @ w', t)"));
+ *     nudge_optimize(g, "adam(lr=0.01)", loss);
+ *     nudge_output(g, "loss", loss);
+ *     nudge_program *p;
+ *     int e = nudge_compile(&p, g);                        reports the first mistake of all the calls above
+ *     if (!e) e = nudge_bind(p, "x", rows), e = e ? e : nudge_bind(p, "t", labels);
+ *     for (int step = 0; !e && step < 100; step++) e = nudge_run(p);
+ *
+ * The building calls can be chained without checks: the first error sticks to the graph, later calls do nothing and
+ * give NULL, which every call accepts. A graph and its programs belong to one thread at a time. */
+typedef struct nudge_graph nudge_graph;
+typedef struct nudge_program nudge_program;
+typedef const struct nudge_node *nudge_tensor; /* lives as long as its graph */
+
+/* options: dtype=float32|float64, seed=, threads=, isa=, train=true|false. *g is set even on failure. */
+NUDGE_API int nudge_graph_new(nudge_graph **g, const char *options);
+NUDGE_API void nudge_graph_free(nudge_graph *g); /* after its programs */
+NUDGE_API const char *nudge_graph_message(const nudge_graph *g, int status);
+
+/* Leaves. A name can be used in formulas from then on. dims: [rank], at most 8. */
+NUDGE_API nudge_tensor nudge_input(nudge_graph *g, const char *name, int rank, const int64_t *dims);    /* reals */
+NUDGE_API nudge_tensor nudge_integers(nudge_graph *g, const char *name, int rank, const int64_t *dims); /* int32_t */
+NUDGE_API nudge_tensor nudge_bytes(nudge_graph *g, const char *name, int rank, const int64_t *dims);    /* uint8_t */
+NUDGE_API nudge_tensor nudge_scalar(nudge_graph *g, const char *name); /* a number set before each run */
+/* Learnt, shared by all programs of the graph; initial: "glorot", "he", "normal(0, .02)", "0", ... */
+NUDGE_API nudge_tensor nudge_parameter(nudge_graph *g, const char *name, int rank, const int64_t *dims, const char *initial);
+
+/* A definition for later formulas: "gate(x): x*sigmoid(1.7*x)"; layers, losses and optimizers likewise. */
+NUDGE_API void nudge_define(nudge_graph *g, const char *row);
+/* The value of a text, the last of its values if it has several. */
+NUDGE_API nudge_tensor nudge_formula(nudge_graph *g, const char *text);
+/* Gives a tensor a name for later formulas; returns it. */
+NUDGE_API nudge_tensor nudge_let(nudge_graph *g, const char *name, nudge_tensor value);
+/* Applies a net ("dense(64) relu dense(10)") to x; parameters are called path.0.weight, ... ("" for no prefix). */
+NUDGE_API nudge_tensor nudge_net(nudge_graph *g, const char *path, const char *net, nudge_tensor x);
+
+/* The gradient of the sum of y with respect to x, of x's shape (zeros where nothing flows). */
+NUDGE_API nudge_tensor nudge_gradient(nudge_graph *g, nudge_tensor y, nudge_tensor x);
+/* At the end of a run, a parameter takes this value. */
+NUDGE_API void nudge_update(nudge_graph *g, nudge_tensor parameter, nudge_tensor value);
+/* One step of an optimizer ("sgd(lr=.1)") on every parameter that the loss depends on, at the end of a run. */
+NUDGE_API void nudge_optimize(nudge_graph *g, const char *optimizer, nudge_tensor loss);
+/* The next program computes this under that name. */
+NUDGE_API void nudge_output(nudge_graph *g, const char *name, nudge_tensor value);
+
+NUDGE_API int nudge_rank(nudge_tensor t); /* 0 for NULL */
+NUDGE_API int64_t nudge_dim(nudge_tensor t, int axis);
+
+/* A program that computes the outputs and updates named since the last one; later ones start afresh. */
+NUDGE_API int nudge_compile(nudge_program **p, nudge_graph *g);
+NUDGE_API void nudge_program_free(nudge_program *p);
+NUDGE_API const char *nudge_program_message(const nudge_program *p, int status);
+
+/* Memory of the caller for an input (read) or output (written), used by every run until bound anew. Reals are float or
+ * double by dtype. What is never bound, inputs as zeros, has memory of the program's: nudge_memory. */
+NUDGE_API int nudge_bind(nudge_program *p, const char *name, void *memory);
+NUDGE_API void *nudge_memory(nudge_program *p, const char *name); /* of an input, output or parameter; or NULL */
+NUDGE_API int nudge_number(nudge_program *p, const char *name, double value); /* of a scalar */
+NUDGE_API int nudge_run(nudge_program *p);
+
 /* ---- Tier 3: jobs ------------------------------------------------------------------------------------------- */
 
 /* Does what `nudge COMMAND ARGUMENT...` does: trains, measures, predicts, with files in and out. Arguments are those

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -546,6 +547,7 @@ static const struct Tie {
     {"softplus(x, beta=3)", 0, 0, .5, 0},
     {"softsign(x)", 0, 0, 1, 0},
     {"logsigmoid(x)", 0, 0, .5, 0},
+    {"log(sigmoid(x))", 0, 0, .5, 0},
     {"hardtanh(x)", 1, 0, 0, 0},
     {"hardtanh(x)", -1, 0, 0, 0},
     {"hardsigmoid(x)", 3, 0, 0, 0},
@@ -649,6 +651,7 @@ static void test_large(void **state)
 {
     (void)state;
     each_row("activation", check_large);
+    check_finite("log(sigmoid(x))", -800, 0);
     check_finite("bce(x, 1)", -1e4, 0);
     check_finite("bce(x, 0)", 1e4, 0);
     check_finite("logsumexp(concat(reshape(x, 1), reshape(z, 1)))[0]", 1e4, -1e4);
@@ -745,6 +748,58 @@ static void test_mistakes(void **state)
     trial_end(&t);
 }
 
+/* ---- When memory runs out ---- */
+
+typedef struct Heap {
+    int left, blocks; /* allocations until the one that fails; blocks held */
+} Heap;
+
+static void *heap_failing(void *context, void *block, size_t size)
+{
+    Heap *h = context;
+    if (!size) {
+        h->blocks -= block != NULL;
+        free(block);
+        return NULL;
+    }
+    if (h->left-- <= 0) return NULL;
+    void *more = realloc(block, size);
+    h->blocks += more && !block;
+    return more;
+}
+
+static void starve_gradient(void *context)
+{
+    Trial *t = context;
+    Shape shape = {2, {2, 4}};
+    trial_scope(t);
+    Node *x = graph_leaf(t->g, ROLE_DATA, "x", TYPE_REAL, shape, NULL), *dx;
+    scope_add_node(t->scope, "x", x);
+    Context c = {.graph = t->g, .scope = t->scope, .title = "test", .path = ""};
+    Node *y = notation_formula(&c, "s = x[0]; for t < 2 along x { s = silu(s)*x }; softmax(s)");
+    autodiff_gradients(t->g, t->builtin, y, NULL, 1, &x, &dx);
+}
+
+/* Whichever allocation fails, the error says so and everything is given back. */
+static void test_memory(void **state)
+{
+    (void)state;
+    int status = NUDGE_MACHINE;
+    for (int n = 0; status; n++) {
+        Heap heap = {n, 0};
+        Trial t = {0};
+        nudge_allocator(heap_failing, &heap);
+        arena_init(&t.arena, &t.error);
+        t.g = graph_new(&t.error);
+        status = t.g ? error_catch(&t.error, starve_gradient, &t) : t.error.status;
+        graph_free(t.g);
+        arena_free(&t.arena);
+        nudge_allocator(NULL, NULL);
+        assert_int_equal(heap.blocks, 0);
+        assert_true(status == NUDGE_OK || status == NUDGE_MACHINE);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -754,6 +809,7 @@ int main(void)
         cmocka_unit_test(test_branches),    cmocka_unit_test(test_large),
         cmocka_unit_test(test_planted),     cmocka_unit_test(test_tiles),
         cmocka_unit_test(test_pruning),     cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

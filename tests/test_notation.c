@@ -1,9 +1,9 @@
 /* test_notation.c: what texts mean: operators, rows, nets, loops, patterns, initialisers. Values come from the plain
  * evaluation of graph/reference.h. Element k of every leaf is k + 1 (of i32 and u8 leaves: k), unless a test says
  * otherwise. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -37,7 +37,8 @@ typedef struct Ground {
     double **out;
 } Ground;
 
-static Node *ground_leaf(Ground *t, const char *name, Role role, Type type, int rank, int64_t a, int64_t b, int64_t c)
+static Node *ground_leaf(Ground *t, const char *name, Role role, Type type, int rank, int64_t a, int64_t b,
+                         int64_t c)
 {
     Node *n = graph_leaf(t->g, role, name, type, shape_of(rank, (int64_t[]){a, b, c}), NULL);
     scope_add_node(t->scope, name, n);
@@ -153,7 +154,8 @@ static void step_reference(void *context)
 {
     Ground *t = context;
     graph_verify(t->g, t->node, t->roots);
-    reference_evaluate(&t->arena, t->g, &(Reference){.bind = ground_bind, .context = t}, t->roots, t->node, t->out);
+    reference_evaluate(&t->arena, t->g, &(Reference){.bind = ground_bind, .context = t}, t->roots, t->node,
+                       t->out);
 }
 
 static const double *ground_numbers(Ground *t, Node *n)
@@ -194,7 +196,8 @@ static void check_number(Ground *t, const char *text, double expected)
 static void check_nodes(Ground *t, const char *text, Node *a, Node *b)
 {
     if (!shape_equal(a->shape, b->shape))
-        fail_msg("%s: %s, expected %s", text, shape_text(&t->arena, a->shape), shape_text(&t->arena, b->shape));
+        fail_msg("%s: %s, expected %s", text, shape_text(&t->arena, a->shape),
+                 shape_text(&t->arena, b->shape));
     const double *x = ground_numbers(t, a), *z = ground_numbers(t, b);
     for (int64_t k = 0; k < shape_size(a->shape); k++)
         check_close(text, x[k], z[k]);
@@ -210,14 +213,23 @@ static void check_same(Ground *t, const char *text, const char *as)
 static void check_values(Ground *t, const char *text, int rank, const int64_t *dim, const double *expected)
 {
     Node *n = ground_node(t, text);
-    if (!shape_equal(n->shape, shape_of(rank, dim))) fail_msg("%s: shape %s", text, shape_text(&t->arena, n->shape));
+    if (!shape_equal(n->shape, shape_of(rank, dim)))
+        fail_msg("%s: shape %s", text, shape_text(&t->arena, n->shape));
     const double *v = ground_numbers(t, n);
     for (int64_t k = 0; k < shape_size(n->shape); k++)
         check_close(text, v[k], expected[k]);
 }
 
-#define DIMS(...)   (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__}
-#define VALUES(...) (double[]){__VA_ARGS__}
+#define DIMS(...)                                                                                            \
+    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[])                                   \
+    {                                                                                                        \
+        __VA_ARGS__                                                                                          \
+    }
+#define VALUES(...)                                                                                          \
+    (double[])                                                                                               \
+    {                                                                                                        \
+        __VA_ARGS__                                                                                          \
+    }
 
 /* ---- Operators ---- */
 
@@ -445,6 +457,7 @@ static void test_definitions(void **state)
     ground_row(t, "twice(x, f): f(f(x))", NULL);
     ground_row(t, "sized(x[n, c], k=c): k + x[.., 0]", NULL);
     ground_row(t, "gate(x): x*sigmoid(classes*x)", NULL);
+    ground_row(t, "rows(x[classes, pi]): x{classes pi -> (pi classes)} + classes", NULL);
     check_same(t, "soft(x)", "exp(x)/sum(exp(x), 1)");
     check_same(t, "soft(x, 0)", "exp(x)/sum(exp(x), 0)");
     check_same(t, "soft(axis=0, x=x)", "exp(x)/sum(exp(x), 0)");
@@ -456,6 +469,7 @@ static void test_definitions(void **state)
     check_same(t, "twice(x, soft)", "soft(soft(x))");
     check_same(t, "sized(x)", "x[.., 0] + 3");
     check_same(t, "gate(x)", "x*sigmoid(4*x)");
+    check_same(t, "rows(x)", "reshape(x', 6) + 2"); /* its own sizes, not the constants outside */
     check_same(t, "soft(x) + soft(z)", "2*soft(x)");
     check_number(t, "soft(3)", 1);
     assert_int_equal(ground_node(t, "soft(3)")->op, OP_const);
@@ -465,7 +479,8 @@ static void test_definitions(void **state)
 static void test_calls(void **state)
 {
     Ground *t = *state;
-    const Row *soft = ground_row(t, "soft(x, axis=-1): e = exp(x - amax(x, axis)); e/sum(e, axis)", "activation");
+    const Row *soft =
+        ground_row(t, "soft(x, axis=-1): e = exp(x - amax(x, axis)); e/sum(e, axis)", "activation");
     ground_row(t, "noise(x): x + normal(shape(x))", NULL);
     ground_row(t, "mode(x): train ? x*2 : x + 0*x", NULL);
     Node *a = ground_node(t, "soft(x)"), *b = ground_node(t, "soft(z)"), *c = ground_node(t, "soft(x, 0)");
@@ -494,7 +509,8 @@ static void test_calls(void **state)
 static void test_rows_listed(void **state)
 {
     Ground *t = *state;
-    const Row *r = ground_row(t, "dense(x[.., in], n, bias=true | weight[n, in] ~ normal, b as bias[n] = 0): x @ weight'", "layer");
+    const Row *r = ground_row(
+        t, "dense(x[.., in], n, bias=true | weight[n, in] ~ normal, b as bias[n] = 0): x @ weight'", "layer");
     assert_int_equal(row_inputs(r), 1);
     assert_string_equal(row_input(r, 0), "x");
     assert_null(row_gradient(r));
@@ -504,10 +520,14 @@ static void test_rows_listed(void **state)
     assert_ptr_equal(scope_row(t->scope, "dense"), r);
     assert_null(scope_row(t->scope, "sum"));
     assert_null(scope_row(t->root, "dense"));
+    size_t natives = 0;
+    for (const NativeNote *n; (n = notation_native(natives)); natives++)
+        assert_true(*n->name && *n->takes && *n->note);
+    assert_true(natives > 30);
 }
 
 #define DENSE                                                                                                \
-    "dense(x[.., in], n, bias=true | weight[n, in] ~ uniform(.1), b as bias[n] = 0): "                        \
+    "dense(x[.., in], n, bias=true | weight[n, in] ~ uniform(.1), b as bias[n] = 0): "                       \
     "bias ? x @ weight' + b : x @ weight'"
 
 static void test_layers(void **state)
@@ -530,7 +550,8 @@ static void test_layers(void **state)
     t->context.path = "";
     check_same(t, "dense(x, 2)", "dense(x, 2)");
     assert_non_null(graph_find_leaf(t->g, "weight"));
-    ground_row(t, "mlp(x, n): dense.b(relu(dense.a(x, n)), 1)", NULL); /* no declaration, but evaluated in place */
+    ground_row(t, "mlp(x, n): dense.b(relu(dense.a(x, n)), 1)",
+               NULL); /* no declaration, but evaluated in place */
     assert_int_equal(ground_node(t, "mlp(x, 6)")->op, OP_add);
     assert_non_null(graph_find_leaf(t->g, "a.weight"));
     assert_non_null(graph_find_leaf(t->g, "b.bias"));
@@ -542,7 +563,8 @@ static void test_late_rows(void **state)
     ground_row(t, "outer(x): middle(x, 4)", NULL);
     ground_row(t, "middle(x, n): lin(x, n)", NULL);
     ground_row(t, "lin(x[.., in], n | k[n, in] = 1): x @ k'", NULL);
-    check_same(t, "outer(x)", "x @ zeros(3, 4) + 0*outer(x) + x @ (w*0 + lin.other(x, 4)[0, 0]*0)' + outer(x)");
+    check_same(t, "outer(x)",
+               "x @ zeros(3, 4) + 0*outer(x) + x @ (w*0 + lin.other(x, 4)[0, 0]*0)' + outer(x)");
     assert_int_equal(ground_node(t, "outer(x)")->op, OP_matmul);
 }
 
@@ -585,9 +607,11 @@ static void test_assign(void **state)
 {
     Ground *t = *state;
     ground_row(t,
-               "sgd(w, g, lr=.01, momentum=0): momentum == 0 ? plain(w, g, lr) : heavy(w, g, lr, momentum)", "optimizer");
+               "sgd(w, g, lr=.01, momentum=0): momentum == 0 ? plain(w, g, lr) : heavy(w, g, lr, momentum)",
+               "optimizer");
     ground_row(t, "plain(w, g, lr): w -= lr*g", NULL);
-    ground_row(t, "heavy(w, g, lr, momentum | buf[shape(w)] = 0): buf <- momentum*buf + g; w -= lr*buf", NULL);
+    ground_row(t, "heavy(w, g, lr, momentum | buf[shape(w)] = 0): buf <- momentum*buf + g; w -= lr*buf",
+               NULL);
     ground_row(t, "running(x[n, c] | mean[c] = 0): train ? keep(mean, x) : x - mean", "layer");
     ground_row(t, "keep(m, x): m <- .9*m + .1*mean(x, 0); x", NULL);
     ground_node(t, "sgd(w, w*0 + 1, lr=2)");
@@ -600,7 +624,7 @@ static void test_assign(void **state)
     t->context.train = true;
     ground_node(t, "running(x)");
     check_close("mean", assigned(t, "mean", 2), .9 * 3 + .1 * 4.5); /* [1, 3] fits [3] */
-    check_same(t, "w <- w*2; w <- w + 1; w", "w*2 + 1"); /* the name means the newer value */
+    check_same(t, "w <- w*2; w <- w + 1; w", "w*2 + 1");            /* the name means the newer value */
     check_close("twice", assigned(t, "w", 1), 5);
     ground_node(t, "w += 3");
     check_close("plus", assigned(t, "w", 1), 5);
@@ -628,13 +652,16 @@ static void test_loops(void **state)
     check_same(t, "for k < 3 { x[:, 0]*cast(k, real) }", "arange(3){k -> k 1}*x[:, 0]");
     check_same(t, "for k < 2 { x[k] }", "x");
     check_same(t, "for k < 2 along x { for j < 3 along x { x + v } }", "x{a b -> a b 1} + v");
-    check_same(t, "h = 0; for k < 2 along x { for j < 3 along x { h = h + x } }; h + zeros(1)", "reshape(sum(x), 1)");
+    check_same(t, "h = 0; for k < 2 along x { for j < 3 along x { h = h + x } }; h + zeros(1)",
+               "reshape(sum(x), 1)");
     check_same(t, "for k < dim(x, 0) along x { h = x + 1; h*h }", "(x + 1)^2");
+    check_same(t, "y = x{n c -> c n}; z = for k < n { n = 5; n }; z + n", "zeros(2) + 7");
     check_same(t, "2*(for k < 2 along x {\n h = x + 1\n h\n})", "2*x + 2");
     ground_row(t, "run(x[n, c], w): h = zeros(c); for k < n along x { h = tanh(h + x*w); h }", NULL);
     check_same(t, "run(x, 2)", "a = tanh(2*x[0]); stack(a, tanh(a + 2*x[1]))");
     check_same(t, "run(x, lr)", "a = tanh(lr*x[0]); stack(a, tanh(a + lr*x[1]))");
-    ground_row(t, "rnn(x[n, c] | w[c, c] = 1): h = zeros(c); for k < n along x { h = tanh(h @ w + x); h }", "layer");
+    ground_row(t, "rnn(x[n, c] | w[c, c] = 1): h = zeros(c); for k < n along x { h = tanh(h @ w + x); h }",
+               "layer");
     Node *y = ground_node(t, "rnn.r(x)");
     assert_non_null(graph_find_leaf(t->g, "r.w"));
     check_nodes(t, "rnn", y, ground_node(t, "a = tanh(x[0]); x + 0*a @ ones(3, 3) + rnn.r(x) - x"));
@@ -662,18 +689,22 @@ static void test_nets(void **state)
     Node *x = graph_find_leaf(t->g, "x");
     ground_row(t, DENSE, "layer");
     ground_row(t, "relu(x): max(x, 0)", "activation");
-    ground_net(t, "dense(8) relu\n residual(dense(8) tanh residual(relu)) repeat(2, dense(classes) relu) flatten", x);
-    assert_string_equal(t->seen, "0 0 dense(8)\n0 1 relu\n1 2.0 dense(8)\n1 2.1 tanh\n2 2.2.0 relu\n1 2.2 residual(relu)\n"
-                                 "0 2 residual(dense(8) tanh residual(relu))\n"
-                                 "1 3.0.0 dense(classes)\n1 3.0.1 relu\n1 3.1.0 dense(classes)\n1 3.1.1 relu\n"
-                                 "0 3 repeat(2, dense(classes) relu)\n0 4 flatten\n");
+    ground_net(
+        t, "dense(8) relu\n residual(dense(8) tanh residual(relu)) repeat(2, dense(classes) relu) flatten",
+        x);
+    assert_string_equal(
+        t->seen, "0 0 dense(8)\n0 1 relu\n1 2.0 dense(8)\n1 2.1 tanh\n2 2.2.0 relu\n1 2.2 residual(relu)\n"
+                 "0 2 residual(dense(8) tanh residual(relu))\n"
+                 "1 3.0.0 dense(classes)\n1 3.0.1 relu\n1 3.1.0 dense(classes)\n1 3.1.1 relu\n"
+                 "0 3 repeat(2, dense(classes) relu)\n0 4 flatten\n");
     static const char *const leaf[] = {"0.weight", "0.bias", "2.0.weight", "3.0.0.weight", "3.1.0.bias"};
     for (size_t i = 0; i < sizeof leaf / sizeof *leaf; i++)
         assert_non_null(graph_find_leaf(t->g, leaf[i]));
     ground_net(t, "residual(dense(3))", x);
     assert_non_null(graph_find_leaf(t->g, "0.0.weight"));
     check_nodes(t, "mean", ground_net(t, "mean(1) exp", x), ground_node(t, "exp(mean(x, 1))"));
-    check_nodes(t, "flatten", ground_net(t, "flatten", graph_find_leaf(t->g, "s")), ground_node(t, "reshape(s, 2, 12)"));
+    check_nodes(t, "flatten", ground_net(t, "flatten", graph_find_leaf(t->g, "s")),
+                ground_node(t, "reshape(s, 2, 12)"));
     check_nodes(t, "residual", ground_net(t, "residual(tanh)", x), ground_node(t, "x + tanh(x)"));
     ground_row(t, "block(x, n, act=relu): residual(x, dense(n) act)", "layer");
     check_nodes(t, "block", ground_net(t, "block(3, act=tanh)", x),
@@ -715,7 +746,7 @@ static void test_weights(void **state)
     Node *loss = ground_node(t, "mae(x, 0)");
     check_nodes(t, "mae", loss, ground_node(t, "reshape(4, 1, 1)"));
     assert_int_equal(loss->op, OP_call);
-    assert_ptr_equal(loss->input[2], t->context.weight);
+    assert_ptr_equal(loss->input[1], t->context.weight);
 }
 
 static void test_random(void **state)
@@ -731,7 +762,8 @@ static void test_random(void **state)
     check_number(t, "abs(mean(normal((4000,), 5, 2)) - 5) < .2", 1);
     check_number(t, "abs(std(normal((4000,), 2)) - 2) < .1", 1);
     check_number(t, "amax(abs(uniform((1000,), .5))) <= .5", 1);
-    assert_true(shape_equal(ground_node(t, "normal(shape(x), std=3)")->shape, shape_of(2, (int64_t[]){2, 3})));
+    assert_true(
+        shape_equal(ground_node(t, "normal(shape(x), std=3)")->shape, shape_of(2, (int64_t[]){2, 3})));
     Node *seed = graph_leaf(t->g, ROLE_SCALAR, "other", TYPE_SCALAR, shape_of(0, NULL), NULL);
     t->context.seed = seed;
     assert_ptr_equal(ground_node(t, "uniform(3)")->input[0], seed);
@@ -755,10 +787,11 @@ static void test_initial(void **state)
 {
     Ground *t = *state;
     ground_row(t, "fan(w[out, in], gain=1): gain*in + 0*w", "initialiser");
-    ground_row(t,
-               "lay(x[.., in], n, start=fan, gain=10 | a[n, in] ~ uniform(.1), b[n] = gain + in, c[n, in] ~ fan(gain=2), "
-               "d[n, in] ~ start, e[] = 1, f[2] ~ normal(7, 0)): x @ (a + c + d)' + b + e + sum(f)",
-               "layer");
+    ground_row(
+        t,
+        "lay(x[.., in], n, start=fan, gain=10 | a[n, in] ~ uniform(.1), b[n] = gain + in, c[n, in] ~ fan(gain=2), "
+        "d[n, in] ~ start, e[] = 1, f[2] ~ normal(7, 0)): x @ (a + c + d)' + b + e + sum(f)",
+        "layer");
     ground_node(t, "lay(x, 5)");
     ground_node(t, "lay.o(x, 5)");
     check_nodes(t, "b", ground_initial(t, "b"), ground_node(t, "zeros(5) + 13"));
@@ -779,16 +812,19 @@ static void step_gradient(void *context)
 {
     Ground *t = context;
     const char *const name[] = {"x", "z", "y", "dy"};
-    Value value[] = {t->value, value_node(graph_find_leaf(t->g, "z")), t->value, value_node(graph_const(t->g, 1))};
+    Value value[] = {t->value, value_node(graph_find_leaf(t->g, "z")), t->value,
+                     value_node(graph_const(t->g, 1))};
     notation_gradient(t->g, t->root, "test", t->text, 4, name, value, 2, gradient_out);
 }
 
 static void step_call_gradient(void *context)
 {
     Ground *t = context;
-    scope_add_row(t->scope, "power", "power(x[n, c], z, k=2, j=3): x^k*z + j", "dy*k*c*x^(k - 1)*z, dy*y", NULL);
+    scope_add_row(t->scope, "power", "power(x[n, c], z, k=2, j=3): x^k*z + j", "dy*k*c*x^(k - 1)*z, dy*y",
+                  NULL);
     Node *call = notation_formula(&t->context, t->text);
-    gradient_known = notation_call_gradient(t->g, call, graph_const(t->g, 1), (bool[]){true, true, true}, gradient_out);
+    gradient_known =
+        notation_call_gradient(t->g, call, graph_const(t->g, 1), (bool[]){true, true, true}, gradient_out);
 }
 
 static void test_gradients(void **state)
@@ -918,13 +954,45 @@ static uint32_t random_below(uint32_t n)
 
 static const char *random_text(Text *text)
 {
-    static const char *const word[] = {
-        "x",  "s",  "w",   "i",   "u",  "v",   "1",    "0",     "2",      "-1",    ".5",   "(",      ")",     "[",
-        "]",  "{",  "}",   ",",   ";",  ":",   "?",    "+",     "-",      "*",     "/",    "@",      "^",     "'",
-        "<",  "<=", "==",  "!=",  "=",  "<-",  "-=",   "|",     "~",      "..",    ".",    "->",     "for k < 2", "along",
-        "sum", "(x)", "(x, 1)", "reshape", "concat", "take", "pad", "slice", "dense", "(3)", "relu", "residual", "dropout",
-        "softmax(x)", "\n", "a", "b", "a = ", "shape(x)", "{a b -> b a}", "[0]", "[.., 1]", "onehot", "argmax", "f(x): ",
-        "f(x, n | k[n] = 0): ", "k <- ", "real", "9999999999", "as", "normal", "split", "lr", "pick", "#", "\xc3\xa9"};
+    static const char *const word[] = {"x",          "s",
+                                       "w",          "i",
+                                       "u",          "v",
+                                       "1",          "0",
+                                       "2",          "-1",
+                                       ".5",         "(",
+                                       ")",          "[",
+                                       "]",          "{",
+                                       "}",          ",",
+                                       ";",          ":",
+                                       "?",          "+",
+                                       "-",          "*",
+                                       "/",          "@",
+                                       "^",          "'",
+                                       "<",          "<=",
+                                       "==",         "!=",
+                                       "=",          "<-",
+                                       "-=",         "|",
+                                       "~",          "..",
+                                       ".",          "->",
+                                       "for k < 2",  "along",
+                                       "sum",        "(x)",
+                                       "(x, 1)",     "reshape",
+                                       "concat",     "take",
+                                       "pad",        "slice",
+                                       "dense",      "(3)",
+                                       "relu",       "residual",
+                                       "dropout",    "softmax(x)",
+                                       "\n",         "a",
+                                       "b",          "a = ",
+                                       "shape(x)",   "{a b -> b a}",
+                                       "[0]",        "[.., 1]",
+                                       "onehot",     "argmax",
+                                       "f(x): ",     "f(x, n | k[n] = 0): ",
+                                       "k <- ",      "real",
+                                       "9999999999", "as",
+                                       "normal",     "split",
+                                       "lr",         "pick",
+                                       "#",          "\xc3\xa9"};
     text->length = 0;
     for (uint32_t n = 1 + random_below(12); n; n--)
         text_print(text, "%s%s", word[random_below(sizeof word / sizeof *word)], random_below(3) ? " " : "");
@@ -972,9 +1040,11 @@ static void step_everything(void *context)
     ground_fill(t);
     scope_add_row(t->scope, "dense", DENSE, NULL, "layer");
     scope_add_row(t->scope, "soft", "soft(x, axis=-1): e = exp(x); e/sum(e, axis)", NULL, NULL);
-    Node *x = notation_net(&t->context, "dense(8) residual(dense(8) tanh) soft", graph_find_leaf(t->g, "x"), NULL, NULL);
+    Node *x = notation_net(&t->context, "dense(8) residual(dense(8) tanh) soft", graph_find_leaf(t->g, "x"),
+                           NULL, NULL);
     scope_add_node(t->scope, "y", x);
-    notation_evaluate(&t->context, "h = zeros(8); for k < 2 along y { h = h + y; h }, y{n (a b) -> (n a) b}[0]; nonsense");
+    notation_evaluate(&t->context,
+                      "h = zeros(8); for k < 2 along y { h = h + y; h }, y{n (a b) -> (n a) b}[0]; nonsense");
 }
 
 /* Each allocation fails in turn: always a status, never a leak or a crash. */
@@ -1015,13 +1085,33 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_numbers),    TEST(test_tensors),     TEST(test_index),     TEST(test_reductions),
-        TEST(test_shapes),     TEST(test_patterns),    TEST(test_definitions), TEST(test_calls),
-        TEST(test_rows_listed), TEST(test_layers),     TEST(test_late_rows), TEST(test_optimizer),
-        TEST(test_assign),     TEST(test_loops),       TEST(test_loop_node), TEST(test_nets),
-        TEST(test_dropout),    TEST(test_weights),     TEST(test_random),    TEST(test_initial),
-        TEST(test_gradients),  TEST(test_gradient_unknown), TEST(test_call), TEST(test_long),
-        TEST(test_deep),       TEST(test_garbage),     cmocka_unit_test(test_memory),
+        TEST(test_numbers),
+        TEST(test_tensors),
+        TEST(test_index),
+        TEST(test_reductions),
+        TEST(test_shapes),
+        TEST(test_patterns),
+        TEST(test_definitions),
+        TEST(test_calls),
+        TEST(test_rows_listed),
+        TEST(test_layers),
+        TEST(test_late_rows),
+        TEST(test_optimizer),
+        TEST(test_assign),
+        TEST(test_loops),
+        TEST(test_loop_node),
+        TEST(test_nets),
+        TEST(test_dropout),
+        TEST(test_weights),
+        TEST(test_random),
+        TEST(test_initial),
+        TEST(test_gradients),
+        TEST(test_gradient_unknown),
+        TEST(test_call),
+        TEST(test_long),
+        TEST(test_deep),
+        TEST(test_garbage),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

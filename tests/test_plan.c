@@ -1,9 +1,9 @@
 /* test_plan.c: what the planner and the CPU backend make of a graph equals what the reference says: every definition,
  * many formulas with their gradients, loops and random numbers, in both dtypes, for every instruction set, and with
  * the same bits for any number of threads. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -135,9 +135,12 @@ static void *slot_values(const Slot *s, const double *value, Dtype dtype)
     int64_t n = shape_size(s->shape);
     char *to = test_malloc((size_t)n * 8 + 64);
     for (int64_t i = 0; i < n; i++)
-        if (s->type == TYPE_I32) ((int32_t *)(void *)to)[i] = (int32_t)value[i];
-        else if (dtype == DTYPE_F64) ((double *)(void *)to)[i] = value[i];
-        else ((float *)(void *)to)[i] = (float)value[i];
+        if (s->type == TYPE_I32)
+            ((int32_t *)(void *)to)[i] = (int32_t)value[i];
+        else if (dtype == DTYPE_F64)
+            ((double *)(void *)to)[i] = value[i];
+        else
+            ((float *)(void *)to)[i] = (float)value[i];
     return to;
 }
 
@@ -181,7 +184,8 @@ static void result_free(const Program *p, Result *r)
         test_free(r->slot[s]);
 }
 
-static void compare_case(const Built *b, const Program *p, const Result *r, double *const *want, double tolerance)
+static void compare_case(const Built *b, const Program *p, const Result *r, double *const *want,
+                         double tolerance)
 {
     for (int i = 0; i < b->outputs; i++) {
         int s = plan_slot(p, b->name[i]);
@@ -196,8 +200,8 @@ static void compare_case(const Built *b, const Program *p, const Result *r, doub
             if (!(fabs(got - expected) <= tolerance * scale)) {
                 Text plan = {0};
                 plan_print(p, &plan);
-                fail_msg("%s with %s: output %d, element %lld is %.17g, not %.17g\n%s", b->c->text, b->c->inputs, i,
-                         (long long)k, got, expected, text_end(&plan));
+                fail_msg("%s with %s: output %d, element %lld is %.17g, not %.17g\n%s", b->c->text,
+                         b->c->inputs, i, (long long)k, got, expected, text_end(&plan));
             }
         }
     }
@@ -209,7 +213,11 @@ static void check_case(const Case *c, Dtype dtype, Isa isa)
     build(&b, c);
     Expecting x = {.b = &b, .single = dtype == DTYPE_F32};
     if (error_catch(&b.error, expect_case, &x)) fail_msg("%s: %s", c->text, b.error.message);
-    PlanRequest request = {.graph = b.graph, .outputs = b.outputs, .output = b.output, .dtype = dtype, .backend = cpu_backend(isa)};
+    PlanRequest request = {.graph = b.graph,
+                           .outputs = b.outputs,
+                           .output = b.output,
+                           .dtype = dtype,
+                           .backend = cpu_backend(isa)};
     Program *p = plan_compile(&request, &b.error);
     if (!p) fail_msg("%s: %s", c->text, b.error.message);
     Result one = {0}, many = {0};
@@ -252,6 +260,8 @@ static const Case plan_cases[] = {
     {"x[70000,2]", "sum(x, 0), sum(exp(x), 0)"},
     {"x[3,4] w[4,5]", "x @ w, (x @ w)', w' @ x'"},
     {"x[3,4] w[5,4] b[5]", "tanh(x @ w' + b)"},
+    {"x[3,4]", "ones(2, 3) @ x, concat(x, ones(1, 4), axis=0), iota(5, 3) @ x, take(ones(3, 2), cast(x[0], i32))"},
+    {"x[3,4] w[4,2]", "grad(sum(x @ w), x, w), grad(sum((x @ w)'), w)"},
     {"x[2,3,4] w[4,5]", "x @ w, sum(x @ w, 0)"},
     {"x[2,3,4] z[2,4,5]", "x @ z, z' @ x'"},
     {"x[2,1,3,4] z[5,4,2]", "x @ z"},
@@ -268,11 +278,13 @@ static const Case plan_cases[] = {
     {"x[3,4] i[3]:4", "cross_entropy(x, i)"},
     {"x[3,4]", "grad(sum(softmax(x)*x), x)"},
     {"x[3,4] w[4,2]", "y = tanh(x @ w); grad(sum(y*y), x, w)"},
-    {"x[3,4] w[5,4] b[5] v[2,5] i[3]:2", "h = relu(x @ w' + b); l = cross_entropy(h @ v', i); l, grad(l, w, b, v, x)"},
+    {"x[3,4] w[5,4] b[5] v[2,5] i[3]:2",
+     "h = relu(x @ w' + b); l = cross_entropy(h @ v', i); l, grad(l, w, b, v, x)"},
     {"x[8,4] w[4,4]", "m = mean(x, 0); y = (x - m)/sqrt(var(x, 0) + 1e-5); y, grad(sum((y @ w)^2), x, w)"},
     {"x[3,4]", "uniform(3, 4), normal(5, 5), x*(uniform(3, 4) < .5)"},
     {"x[5,2,3] u[3,3] h[2,3]", "y = (for t < 5 along x { h = tanh(x + h @ u); h }); y, h"},
-    {"x[5,2,3] u[3,3] h[2,3]", "y = (for t < 5 along x { h = tanh(x + h @ u); h }); grad(sum(y*y) + sum(h), x, u, h)"},
+    {"x[5,2,3] u[3,3] h[2,3]",
+     "y = (for t < 5 along x { h = tanh(x + h @ u); h }); grad(sum(y*y) + sum(h), x, u, h)"},
     {"x[3] h[3]", "for t < 4 { h = h*x + cast(t, real); h }"},
     {"x[4,3] u[3,3]", "g = grad(sum(tanh(x @ u)^2), u); grad(sum(g*g), u, x)"},
     {"x[2,3]", "broadcast(x[0:1], 4, 3), broadcast(x[:, 0:1], 2, 5) + 0"},

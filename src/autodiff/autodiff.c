@@ -3,6 +3,8 @@
  * What an operation hands on is its gradient text, read here with the node's inputs, result and attributes as names.
  * A call without such a text is differentiated through its body; a loop is turned around by reversal.c. Only nodes
  * that depend on what is asked for are visited, and zeros are dropped where they arise. */
+#include "autodiff/autodiff.h"
+
 #include "autodiff/chain.h"
 
 #include <stdlib.h>
@@ -17,9 +19,48 @@ typedef struct Flow {
 typedef struct Chain {
     Graph *g;
     Scope *scope;
-    const bool *needed; /* by id: depends on what is asked for */
-    Flow ***flow;       /* by id, then output; NULL where nothing arrived */
+    Needs needs;
+    const bool *asked; /* by place: depends on what is asked for */
+    Flow ***flow;      /* by place, then output; NULL where nothing arrived */
 } Chain;
+
+/* ---- What is needed ---- */
+
+Needs needs_of(Graph *g, Node *const *root, int roots)
+{
+    Needs s;
+    s.node = graph_reachable(g, root, (size_t)roots, &s.count);
+    return s;
+}
+
+size_t needs_place(const Needs *s, const Node *n)
+{
+    size_t low = 0, high = s->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (s->node[middle]->id < n->id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < s->count && s->node[low] == n ? low : s->count;
+}
+
+void needs_depend(const Needs *s, bool *marked)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        const Node *n = s->node[i];
+        bool owner = n->op == OP_call || n->op == OP_loop; /* its type is that of its first output only */
+        if (!owner && n->type != TYPE_REAL && n->type != TYPE_SCALAR) continue;
+        for (int k = 0; k < n->inputs && !marked[i]; k++)
+            marked[i] = marked[needs_place(s, n->input[k])];
+    }
+}
+
+static bool chain_asks(const Chain *c, const Node *n)
+{
+    return c->asked[needs_place(&c->needs, n)];
+}
 
 /* ---- Flows and their sum ---- */
 
@@ -38,11 +79,12 @@ static bool chain_is_zero(const Node *n)
 /* Adds to what arrives at an output of n. This is where broadcasting is undone, for all operations. */
 static void chain_add(Chain *c, Node *n, int output, Shape shape, Node *dy)
 {
-    if (!dy || !c->needed[n->id] || chain_is_zero(dy)) return;
+    size_t place = needs_place(&c->needs, n);
+    if (!dy || !c->asked[place] || chain_is_zero(dy)) return;
     Flow *f = arena_new(&c->g->arena, 1, sizeof *f);
-    if (!c->flow[n->id]) c->flow[n->id] = arena_new(&c->g->arena, (size_t)graph_outputs(n), sizeof(Flow *));
-    *f = (Flow){graph_conform(c->g, dy, shape), c->flow[n->id][output]};
-    c->flow[n->id][output] = f;
+    if (!c->flow[place]) c->flow[place] = arena_new(&c->g->arena, (size_t)graph_outputs(n), sizeof(Flow *));
+    *f = (Flow){graph_conform(c->g, dy, shape), c->flow[place][output]};
+    c->flow[place][output] = f;
 }
 
 static void chain_hand_on(Chain *c, Node *n, Node *const *dx)
@@ -76,29 +118,37 @@ static int piece_order(const void *a, const void *b)
     return (x > z) - (x < z);
 }
 
-/* The slices of a tensor that was cut up hand on pads: added one by one they cost as many full tensors as there are
- * slices. Where pads along one axis tile it, the first becomes their concatenation and the others go. */
-static void chain_tile(Chain *c, Flow *first, int axis)
+/* The pads along the axis, in order of their places. */
+static Piece *chain_pieces(Chain *c, Flow *first, int axis, int *count)
 {
-    int count = 0;
+    int flows = 0;
     for (Flow *f = first; f; f = f->next)
-        count += pad_axis(f->node) == axis;
-    Piece *piece = arena_new(&c->g->arena, (size_t)count, sizeof *piece);
-    Node **part = arena_new(&c->g->arena, (size_t)count, sizeof *part);
-    count = 0;
+        flows++;
+    Piece *piece = arena_new(&c->g->arena, (size_t)flows, sizeof *piece);
+    *count = 0;
     for (Flow *f = first; f; f = f->next) {
         if (pad_axis(f->node) != axis) continue;
         int64_t begin = f->node->attribute[axis];
-        piece[count++] = (Piece){begin, begin + f->node->input[0]->shape.dim[axis], f};
+        piece[(*count)++] = (Piece){begin, begin + f->node->input[0]->shape.dim[axis], f};
     }
-    qsort(piece, (size_t)count, sizeof *piece, piece_order);
-    int64_t end = 0;
+    qsort(piece, (size_t)*count, sizeof *piece, piece_order);
+    return piece;
+}
+
+/* The slices of a tensor that was cut up hand on pads: added one by one they cost as many full tensors as there are
+ * slices. Where the pads along one axis tile it, the first becomes their concatenation and the others go. */
+static void chain_tile(Chain *c, Flow *first, int axis)
+{
+    int count;
+    int64_t end = 0, size = first->node->shape.dim[axis];
+    Piece *piece = chain_pieces(c, first, axis, &count);
+    Node **part = arena_new(&c->g->arena, (size_t)count, sizeof *part);
     for (int i = 0; i < count; i++) {
         if (piece[i].begin != end) return;
         end = piece[i].end;
         part[i] = piece[i].flow->node->input[0];
     }
-    if (end != first->node->shape.dim[axis]) return;
+    if (end != size) return;
     for (int i = 0; i < count; i++)
         piece[i].flow->node = NULL;
     piece[0].flow->node = graph_concat(c->g, count, part, axis);
@@ -199,7 +249,7 @@ static void chain_concat(Chain *c, Node *n, Node *dy)
         names_add(&s, "begin", names_tuple(c->g, n->shape.rank, begin));
         names_add(&s, "step", names_tuple(c->g, n->shape.rank, step));
         names_attributes(c->g, &s, n);
-        if (c->needed[x->id])
+        if (chain_asks(c, x))
             notation_gradient(c->g, c->scope, row->name, row->gradient, s.count, s.name, s.value, 1, &dx);
         chain_add(c, x, 0, x->shape, dx);
         begin[n->attribute[0]] += x->shape.dim[n->attribute[0]];
@@ -208,33 +258,45 @@ static void chain_concat(Chain *c, Node *n, Node *dy)
 
 /* ---- Calls ---- */
 
+/* A body made for the gradient of a call's body: its places and outputs are added one by one. */
+typedef struct Draft {
+    Body body;
+    Node **given; /* what the places stand for */
+} Draft;
+
+static Draft draft_of(Graph *g, const Node *call)
+{
+    const Body *b = &call->call->body;
+    size_t most = (size_t)(b->inputs + b->outputs), inputs = (size_t)b->inputs;
+    Node **list = arena_new(&g->arena, 2 * most + inputs, sizeof *list);
+    if (inputs) memcpy(list, b->input, inputs * sizeof *list);
+    if (inputs) memcpy(list + most, call->input, inputs * sizeof *list);
+    return (Draft){{b->inputs, 0, list, list + 2 * most}, list + most};
+}
+
 /* Through the body: its gradient is made in terms of its places and of places for dy, and then put where the call is.
  * So what the forward pass computes in the body is the same nodes when the call is inlined there. */
 static void chain_body(Chain *c, const Node *n, Node *const *dy, const bool *wanted, Node **dx)
 {
+    Graph *g = c->g;
     const Body *body = &n->call->body;
-    size_t most = (size_t)(body->inputs + body->outputs), size = sizeof(Node *);
-    Node **y = arena_new(&c->g->arena, most, size), **flow = arena_new(&c->g->arena, most, size);
-    Node **x = arena_new(&c->g->arena, most, size), **result = arena_new(&c->g->arena, most, size);
-    Node **place = arena_new(&c->g->arena, most, size), **given = arena_new(&c->g->arena, most, size);
-    int outputs = 0, count = 0, found = 0, inputs = body->inputs;
-    for (int i = 0; i < inputs; i++) {
-        place[i] = body->input[i], given[i] = n->input[i];
-        if (wanted[i]) x[count++] = body->input[i];
-    }
+    Draft d = draft_of(g, n);
+    Node **flow = arena_new(&g->arena, (size_t)body->outputs, sizeof *flow);
+    Node **x = arena_new(&g->arena, 2 * (size_t)body->inputs, sizeof *x), **result = x + body->inputs;
+    int count = 0;
     for (int i = 0; i < body->outputs; i++) {
         if (!dy[i]) continue;
-        y[outputs] = body->output[i];
-        given[inputs] = dy[i];
-        flow[outputs++] = place[inputs++] = graph_place(c->g, dy[i]->type, dy[i]->shape);
+        d.given[d.body.inputs] = dy[i];
+        d.body.input[d.body.inputs++] = flow[i] = graph_place(g, dy[i]->type, dy[i]->shape);
     }
-    chain_gradients(c->g, c->scope, outputs, y, flow, count, x, result);
-    for (int i = 0; i < count; i++)
-        if (result[i]) flow[found++] = result[i];
-    graph_inline(c->g, &(Body){inputs, found, place, flow}, given, y);
-    count = found = 0;
     for (int i = 0; i < body->inputs; i++)
-        if (wanted[i] && result[count++]) dx[i] = y[found++];
+        if (wanted[i]) x[count++] = body->input[i];
+    chain_gradients(g, c->scope, body->outputs, body->output, flow, count, x, result);
+    for (int i = 0; i < count; i++)
+        if (result[i]) d.body.output[d.body.outputs++] = result[i];
+    graph_inline(g, &d.body, d.given, x);
+    for (int i = 0, k = 0, found = 0; i < body->inputs; i++)
+        if (wanted[i] && result[k++]) dx[i] = x[found++];
 }
 
 static void chain_call(Chain *c, Node *n, Node *const *dy, const bool *wanted, Node **dx)
@@ -251,7 +313,7 @@ static void chain_owner(Chain *c, Node *n, Node *const *dy)
     Node **dx = arena_new(&c->g->arena, (size_t)n->inputs, sizeof *dx);
     bool *wanted = arena_new(&c->g->arena, (size_t)n->inputs, sizeof *wanted);
     for (int i = 0; i < n->inputs; i++)
-        wanted[i] = c->needed[n->input[i]->id];
+        wanted[i] = chain_asks(c, n->input[i]);
     if (n->op == OP_call)
         chain_call(c, n, dy, wanted, dx);
     else
@@ -259,12 +321,14 @@ static void chain_owner(Chain *c, Node *n, Node *const *dy)
     chain_hand_on(c, n, dx);
 }
 
-static void chain_visit(Chain *c, Node *n)
+static void chain_visit(Chain *c, size_t place)
 {
-    if (!c->flow[n->id] || !n->inputs) return;
+    Node *n = c->needs.node[place];
+    Flow **flow = c->flow[place];
+    if (!flow || !n->inputs) return;
     Node **dy = arena_new(&c->g->arena, (size_t)graph_outputs(n), sizeof *dy);
     for (int i = 0; i < graph_outputs(n); i++)
-        dy[i] = chain_sum(c, c->flow[n->id][i]);
+        dy[i] = chain_sum(c, flow[i]);
     c->g->origin = n->origin;
     if (n->op == OP_call || n->op == OP_loop)
         chain_owner(c, n, dy);
@@ -274,34 +338,26 @@ static void chain_visit(Chain *c, Node *n)
         (n->op == OP_concat ? chain_concat : chain_text)(c, n, dy[0]);
 }
 
-void chain_depend(Node *const *node, size_t count, bool *depends)
-{
-    for (size_t i = 0; i < count; i++) {
-        const Node *n = node[i];
-        bool owner = n->op == OP_call || n->op == OP_loop; /* its type is that of its first output only */
-        if (!owner && n->type != TYPE_REAL && n->type != TYPE_SCALAR) continue;
-        for (int k = 0; k < n->inputs; k++)
-            depends[n->id] |= depends[n->input[k]->id];
-    }
-}
-
 void chain_gradients(Graph *g, Scope *scope, int outputs, Node *const *y, Node *const *dy, int count,
                      Node *const *x, Node **dx)
 {
-    size_t nodes, all = (size_t)g->nodes;
-    Node **node = graph_reachable(g, y, (size_t)outputs, &nodes);
-    bool *needed = arena_new(&g->arena, all, sizeof *needed);
-    Chain c = {g, scope, needed, arena_new(&g->arena, all, sizeof(Flow **))};
     const Origin *origin = g->origin;
+    Chain c = {.g = g, .scope = scope, .needs = needs_of(g, y, outputs)};
+    bool *asked = arena_new(&g->arena, c.needs.count + 1, sizeof *asked); /* the last: of what is not there */
+    c.asked = asked;
+    c.flow = arena_new(&g->arena, c.needs.count + 1, sizeof *c.flow);
     for (int i = 0; i < count; i++)
-        needed[x[i]->id] = true;
-    chain_depend(node, nodes, needed);
+        asked[needs_place(&c.needs, x[i])] = true;
+    asked[c.needs.count] = false;
+    needs_depend(&c.needs, asked);
     for (int i = 0; i < outputs; i++)
         chain_add(&c, y[i], 0, y[i]->shape, dy[i]);
-    for (size_t i = nodes; i-- > 0;)
-        chain_visit(&c, node[i]);
-    for (int i = 0; i < count; i++)
-        dx[i] = c.flow[x[i]->id] ? chain_sum(&c, c.flow[x[i]->id][0]) : NULL;
+    for (size_t i = c.needs.count; i-- > 0;)
+        chain_visit(&c, i);
+    for (int i = 0; i < count; i++) {
+        Flow **flow = c.flow[needs_place(&c.needs, x[i])];
+        dx[i] = flow ? chain_sum(&c, flow[0]) : NULL;
+    }
     g->origin = origin;
 }
 

@@ -37,17 +37,16 @@ static void *reversal_list(const Reversal *r, size_t size)
 static void reversal_activate(Reversal *r, const bool *wanted)
 {
     const Body *b = &r->loop->body;
-    size_t count;
-    Node **node = graph_reachable(r->g, b->output, (size_t)b->outputs, &count);
-    bool *depends = arena_new(&r->g->arena, (size_t)r->g->nodes, sizeof *depends), more = true;
+    Needs needs = needs_of(r->g, b->output, b->outputs);
+    bool *depends = arena_new(&r->g->arena, needs.count + 1, sizeof *depends), more = true;
     for (int i = 0; i < r->node->inputs; i++)
-        r->active[i] = depends[b->input[i]->id] = wanted[i];
+        r->active[i] = depends[needs_place(&needs, b->input[i])] = wanted[i];
     while (more) {
         more = false;
-        chain_depend(node, count, depends);
+        needs_depend(&needs, depends);
         for (int i = 0; i < r->loop->carried; i++)
-            if (depends[b->output[i]->id] && !r->active[i])
-                r->active[i] = depends[b->input[i]->id] = more = true;
+            if (!r->active[i] && depends[needs_place(&needs, b->output[i])])
+                r->active[i] = depends[needs_place(&needs, b->input[i])] = more = true;
     }
 }
 
@@ -125,11 +124,11 @@ static void reversal_read(Reversal *r)
 }
 
 /* Leaves out the feeds whose places nothing reads. */
-static int reversal_prune(const bool *read, Feed *feed, int count)
+static int reversal_prune(const Needs *needs, Feed *feed, int count)
 {
     int kept = 0;
     for (int i = 0; i < count; i++)
-        if (read[feed[i].place->id]) feed[kept++] = feed[i];
+        if (needs_place(needs, feed[i].place) < needs->count) feed[kept++] = feed[i];
     return kept;
 }
 
@@ -145,13 +144,9 @@ static Node *reversal_loop(Reversal *r)
     for (int i = l->carried; i < l->carried + l->stacked; i++)
         if (r->dx[i]) output[outputs++] = r->dx[i];
     if (!outputs) return NULL;
-    size_t count;
-    Node **node = graph_reachable(r->g, output, (size_t)outputs, &count);
-    bool *read = arena_new(&r->g->arena, (size_t)r->g->nodes, sizeof *read);
-    for (size_t i = 0; i < count; i++)
-        read[node[i]->id] = true;
-    r->sequences = reversal_prune(read, r->feed[1], r->sequences);
-    r->stays = reversal_prune(read, r->feed[2], r->stays);
+    Needs needs = needs_of(r->g, output, outputs);
+    r->sequences = reversal_prune(&needs, r->feed[1], r->sequences);
+    r->stays = reversal_prune(&needs, r->feed[2], r->stays);
     const int kinds[3] = {r->carried, r->sequences, r->stays};
     for (int kind = 0; kind < 3; kind++)
         for (int i = 0; i < kinds[kind]; i++)

@@ -14,12 +14,15 @@ static bool main_has(int count, char **word, const char *name, const char *lette
     return false;
 }
 
-/* "nudge --help" is "nudge help", "nudge --version" is "nudge help --version"; so is every option before a command. */
+/* Without a command, options are those of `nudge help`: "nudge --version" is "nudge help --version". Only --help would
+ * then explain `nudge help`, and is left out. */
 static int main_run(Terminal *t, int count, char **word, char *message, size_t room)
 {
-    bool named = count && word[0][0] != '-';
-    return nudge_job(named ? word[0] : "help", count - named, (const char *const *)word + named,
-                     terminal_show, t, message, room);
+    const char *first = count ? word[0] : "";
+    bool named = count && *first != '-', help = !strcmp(first, "--help") || !strcmp(first, "-h");
+    int skip = named || help;
+    return nudge_job(named ? first : "help", count - skip, (const char *const *)word + skip, terminal_show, t,
+                     message, room);
 }
 
 /* Results that could not be written: nobody reads them any more, or the machine failed. */

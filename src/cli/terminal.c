@@ -24,7 +24,7 @@ void terminal_open(Terminal *t, bool json, bool quiet)
     *t = (Terminal){.results = stdout, .json = json, .quiet = quiet, .moving = !terminal_is_plain()};
 }
 
-/* ---- The moving line ---------------------------------------------------------------------------------------------- */
+/* ---- The moving line ----------------------------------------------------------------------------------- */
 
 static double terminal_now(void)
 {
@@ -75,7 +75,7 @@ static void terminal_leave(Terminal *t)
     t->drawn = 0;
 }
 
-/* ---- What is shown for each kind of event ------------------------------------------------------------------------- */
+/* ---- What is shown for each kind of event -------------------------------------------------------------- */
 
 static void terminal_result(Terminal *t, const char *text)
 {

@@ -30,7 +30,7 @@ typedef struct ElementRandom {
     unsigned blocks, a_block; /* blocks at once, numbers in each */
 } ElementRandom;
 
-enum { ELEMENT_RANDOM_ROOM = 16 }; /* doubles that the largest source makes at once */
+enum { ELEMENT_RANDOM_ROOM = 32 }; /* doubles that the largest source makes at once */
 
 /* y[0..n) = numbers first, first + 1, ... */
 static void element_random(const ElementRandom *source, void *y, uint64_t seed, uint64_t site, uint64_t first,
@@ -98,6 +98,7 @@ static void element_normal_f64(double *y, uint64_t seed, uint64_t site, uint64_t
 #define F64    V(F64)
 #define I32    V(I32)
 #define I64    V(I64)
+#define U32    V(U32)
 #define U64    V(U64)
 
 #define V(name)   vec_##name##_base
@@ -122,6 +123,7 @@ static void element_normal_f64(double *y, uint64_t seed, uint64_t site, uint64_t
 #undef F64
 #undef I32
 #undef I64
+#undef U32
 #undef U64
 
 const Elements *elements_for(Isa isa)

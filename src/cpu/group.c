@@ -19,13 +19,13 @@ typedef struct StepKernel {
 typedef struct GroupKernel {
     Kernel kernel;
     const Elements *elements;
-    bool wide; /* f64 */
+    bool wide;   /* f64 */
     size_t size; /* of a real */
     LoadWay *way;
     StepKernel *step;
-    bool *stored;          /* by store: a step writes there directly */
-    int64_t rows_a_task;   /* of reductions along the inner axis */
-    int64_t blocks;        /* of inner columns in a reduction across them */
+    bool *stored;        /* by store: a step writes there directly */
+    int64_t rows_a_task; /* of reductions along the inner axis */
+    int64_t blocks;      /* of inner columns in a reduction across them */
 } GroupKernel;
 
 /* A chunk in the making: where each register is. */
@@ -33,10 +33,10 @@ typedef struct Chunk {
     const Frame *frame;
     const Group *group;
     const GroupKernel *kernel;
-    void **reg;      /* [registers] */
-    char *buffer;    /* [registers][CHUNK] */
-    char *sums;      /* [reduces][CHUNK] reals */
-    double *totals;  /* [reduces][CHUNK] */
+    void **reg;     /* [registers] */
+    char *buffer;   /* [registers][CHUNK] */
+    char *sums;     /* [reduces][CHUNK] reals */
+    double *totals; /* [reduces][CHUNK] */
 } Chunk;
 
 /* Registers are a line longer than a chunk, so that they do not all start at the same offset within a page. */
@@ -59,25 +59,34 @@ static double chunk_number(const Frame *f, const View *v)
 
 static void real_set(void *to, int64_t index, double value, bool wide)
 {
-    if (wide) ((double *)to)[index] = value;
-    else ((float *)to)[index] = (float)value;
+    if (wide)
+        ((double *)to)[index] = value;
+    else
+        ((float *)to)[index] = (float)value;
 }
 
 static void run_random(const Chunk *c, const GroupLoad *load, void *to, int64_t at, int64_t n)
 {
     const Elements *e = c->kernel->elements;
-    uint64_t seed = (uint64_t)(int64_t)chunk_number(c->frame, &load->from), site = load->site, first = (uint64_t)at;
-    if (c->kernel->wide) (load->kind == LOAD_UNIFORM ? e->uniform_f64 : e->normal_f64)(to, seed, site, first, (size_t)n);
-    else (load->kind == LOAD_UNIFORM ? e->uniform_f32 : e->normal_f32)(to, seed, site, first, (size_t)n);
+    uint64_t seed = (uint64_t)(int64_t)chunk_number(c->frame, &load->from), site = load->site,
+             first = (uint64_t)at;
+    if (c->kernel->wide)
+        (load->kind == LOAD_UNIFORM ? e->uniform_f64 : e->normal_f64)(to, seed, site, first, (size_t)n);
+    else
+        (load->kind == LOAD_UNIFORM ? e->uniform_f32 : e->normal_f32)(to, seed, site, first, (size_t)n);
 }
 
-static double tensor_get(const void *from, Type type, int64_t at, bool wide)
+static double element_get(const void *from, Type type, int64_t at, bool wide)
 {
     switch (type) {
-    case TYPE_I32: return ((const int32_t *)from)[at];
-    case TYPE_U8: return ((const uint8_t *)from)[at];
-    case TYPE_SCALAR: return ((const double *)from)[at];
-    default: return wide ? ((const double *)from)[at] : (double)((const float *)from)[at];
+    case TYPE_I32:
+        return ((const int32_t *)from)[at];
+    case TYPE_U8:
+        return ((const uint8_t *)from)[at];
+    case TYPE_SCALAR:
+        return ((const double *)from)[at];
+    default:
+        return wide ? ((const double *)from)[at] : (double)((const float *)from)[at];
     }
 }
 
@@ -86,15 +95,21 @@ static void run_dense(const Chunk *c, Type type, const void *from, void *to, int
 {
     const Elements *e = c->kernel->elements;
     bool wide = c->kernel->wide;
-    if (type == TYPE_REAL) memcpy(to, (const char *)from + (size_t)at * c->kernel->size, (size_t)n * c->kernel->size);
-    else if (type == TYPE_U8 && wide) e->u8_to_f64(to, (const uint8_t *)from + at, (size_t)n);
-    else if (type == TYPE_U8) e->u8_to_f32(to, (const uint8_t *)from + at, (size_t)n);
-    else if (wide) e->i32_to_f64(to, (const int32_t *)from + at, (size_t)n);
-    else e->i32_to_f32(to, (const int32_t *)from + at, (size_t)n);
+    if (type == TYPE_REAL)
+        memcpy(to, (const char *)from + (size_t)at * c->kernel->size, (size_t)n * c->kernel->size);
+    else if (type == TYPE_U8 && wide)
+        e->u8_to_f64(to, (const uint8_t *)from + at, (size_t)n);
+    else if (type == TYPE_U8)
+        e->u8_to_f32(to, (const uint8_t *)from + at, (size_t)n);
+    else if (wide)
+        e->i32_to_f64(to, (const int32_t *)from + at, (size_t)n);
+    else
+        e->i32_to_f32(to, (const int32_t *)from + at, (size_t)n);
 }
 
 /* One element repeated, or every stride-th. */
-static void run_strided(const Chunk *c, Type type, const void *from, void *to, int64_t at, int64_t stride, int64_t n)
+static void run_strided(const Chunk *c, Type type, const void *from, void *to, int64_t at, int64_t stride,
+                        int64_t n)
 {
     bool wide = c->kernel->wide;
     if (type == TYPE_REAL && !wide) {
@@ -105,18 +120,22 @@ static void run_strided(const Chunk *c, Type type, const void *from, void *to, i
         return;
     }
     for (int64_t i = 0; i < n; i++)
-        real_set(to, i, tensor_get(from, type, at + i * stride, wide), wide);
+        real_set(to, i, element_get(from, type, at + i * stride, wide), wide);
 }
 
-static void load_run(const Chunk *c, const GroupLoad *load, const void *from, void *to, int64_t at, int64_t stride, int64_t n)
+static void load_run(const Chunk *c, const GroupLoad *load, const void *from, void *to, int64_t at,
+                     int64_t stride, int64_t n)
 {
     bool wide = c->kernel->wide;
-    if (load->kind == LOAD_TENSOR && stride == 1) run_dense(c, load->from.type, from, to, at, n);
-    else if (load->kind == LOAD_TENSOR) run_strided(c, load->from.type, from, to, at, stride, n);
+    if (load->kind == LOAD_TENSOR && stride == 1)
+        run_dense(c, load->from.type, from, to, at, n);
+    else if (load->kind == LOAD_TENSOR)
+        run_strided(c, load->from.type, from, to, at, stride, n);
     else if (load->kind == LOAD_IOTA)
         for (int64_t i = 0; i < n; i++)
             real_set(to, i, (double)(at + i * stride), wide);
-    else if (stride == 1) run_random(c, load, to, at, n);
+    else if (stride == 1)
+        run_random(c, load, to, at, n);
     else
         for (int64_t i = 0; i < n; i++)
             run_random(c, load, (char *)to + (size_t)i * c->kernel->size, at + i * stride, 1);
@@ -192,18 +211,23 @@ static void chunk_step(const Chunk *c, int index, int64_t start, int64_t n)
 {
     const GroupStep *step = &c->group->step[index];
     const StepKernel *k = &c->kernel->step[index];
-    void *y = k->store >= 0 ? store_pointer(c, &c->group->store[k->store], start) : chunk_buffer(c, step->target);
+    void *y =
+        k->store >= 0 ? store_pointer(c, &c->group->store[k->store], start) : chunk_buffer(c, step->target);
     void *x[3] = {0};
     for (int i = 0; i < 3 && step->source[i] >= 0; i++)
         x[i] = c->reg[step->source[i]];
     c->reg[step->target] = y;
     size_t m = (size_t)n;
     if (c->kernel->wide) {
-        if (k->scalars) ((ElementScalarF64 *)k->run)(y, x[0], x[1], x[2], m, k->scalars);
-        else ((ElementF64 *)k->run)(y, x[0], x[1], x[2], m);
+        if (k->scalars)
+            ((ElementScalarF64 *)k->run)(y, x[0], x[1], x[2], m, k->scalars);
+        else
+            ((ElementF64 *)k->run)(y, x[0], x[1], x[2], m);
     } else {
-        if (k->scalars) ((ElementScalarF32 *)k->run)(y, x[0], x[1], x[2], m, k->scalars);
-        else ((ElementF32 *)k->run)(y, x[0], x[1], x[2], m);
+        if (k->scalars)
+            ((ElementScalarF32 *)k->run)(y, x[0], x[1], x[2], m, k->scalars);
+        else
+            ((ElementF32 *)k->run)(y, x[0], x[1], x[2], m);
     }
 }
 
@@ -213,9 +237,12 @@ static void store_dense(const Chunk *c, Type type, const void *from, void *to, s
 {
     const Elements *e = c->kernel->elements;
     bool wide = c->kernel->wide;
-    if (type == TYPE_REAL) memmove(to, from, n * c->kernel->size);
-    else if (type == TYPE_I32) wide ? e->f64_to_i32(to, from, n) : e->f32_to_i32(to, from, n);
-    else wide ? e->f64_to_u8(to, from, n) : e->f32_to_u8(to, from, n);
+    if (type == TYPE_REAL)
+        memmove(to, from, n * c->kernel->size);
+    else if (type == TYPE_I32)
+        wide ? e->f64_to_i32(to, from, n) : e->f32_to_i32(to, from, n);
+    else
+        wide ? e->f64_to_u8(to, from, n) : e->f32_to_u8(to, from, n);
 }
 
 static void chunk_store(const Chunk *c, int index, int64_t start, int64_t n)
@@ -228,10 +255,12 @@ static void chunk_store(const Chunk *c, int index, int64_t start, int64_t n)
     int64_t at, length, stride = last_stride(&s->to);
     Runs runs = runs_begin(&s->to, start, n);
     while ((length = runs_next(&runs, &at))) {
-        if (stride == 1 || length == 1) store_dense(c, s->to.type, from, to + (size_t)at * size, (size_t)length);
+        if (stride == 1 || length == 1)
+            store_dense(c, s->to.type, from, to + (size_t)at * size, (size_t)length);
         else
             for (int64_t i = 0; i < length; i++)
-                store_dense(c, s->to.type, from + (size_t)i * c->kernel->size, to + (size_t)(at + i * stride) * size, 1);
+                store_dense(c, s->to.type, from + (size_t)i * c->kernel->size,
+                            to + (size_t)(at + i * stride) * size, 1);
         from += (size_t)length * c->kernel->size;
     }
 }
@@ -294,7 +323,8 @@ static Chunk chunk_begin(const Frame *f, const Instruction *i)
 
 static size_t chunk_scratch(const Group *g, size_t size)
 {
-    return (size_t)g->registers * register_bytes(size) + (size_t)g->reduces * CHUNK * (sizeof(double) + size) +
+    return (size_t)g->registers * register_bytes(size) +
+           (size_t)g->reduces * CHUNK * (sizeof(double) + size) +
            round_line((size_t)g->registers * sizeof(void *));
 }
 
@@ -333,8 +363,10 @@ static double reduce_run(const Chunk *c, OpCode op, const void *x, int64_t n)
 static void reduce_write(const Chunk *c, const GroupReduce *r, int64_t segment, int64_t index, double value)
 {
     void *to = frame_pointer(c->frame, &r->to);
-    if (r->to.type == TYPE_SCALAR) ((double *)to)[segment * c->group->outer * c->group->inner + index] = value;
-    else real_set(to, index, value, c->kernel->wide);
+    if (r->to.type == TYPE_SCALAR)
+        ((double *)to)[segment * c->group->outer * c->group->inner + index] = value;
+    else
+        real_set(to, index, value, c->kernel->wide);
 }
 
 static void segment_range(const Group *g, int64_t segment, int64_t *from, int64_t *to)
@@ -372,7 +404,8 @@ static void reduce_short(Chunk *c, int64_t row, int64_t rows)
         const GroupReduce *r = &g->reduce[k];
         for (int64_t i = 0; i < rows; i++) {
             const char *x = (const char *)c->reg[r->source] + (size_t)(i * g->reduced) * c->kernel->size;
-            reduce_write(c, r, 0, row + i, g->reduced ? reduce_run(c, r->op, x, g->reduced) : reduce_nothing(r->op));
+            reduce_write(c, r, 0, row + i,
+                         g->reduced ? reduce_run(c, r->op, x, g->reduced) : reduce_nothing(r->op));
         }
     }
 }
@@ -390,8 +423,10 @@ static void group_rows(const Frame *f, const Instruction *i, int64_t task)
     if (end > g->outer) end = g->outer;
     int64_t together = g->reduced && g->reduced <= CHUNK ? CHUNK / g->reduced : 1;
     for (; row < end; row += together) {
-        if (g->reduced > CHUNK) reduce_long(&c, row, 0);
-        else reduce_short(&c, row, end - row < together ? end - row : together);
+        if (g->reduced > CHUNK)
+            reduce_long(&c, row, 0);
+        else
+            reduce_short(&c, row, end - row < together ? end - row : together);
     }
 }
 
@@ -401,8 +436,10 @@ static void column_add(const Chunk *c, const GroupReduce *r, void *sums, const v
 {
     const Elements *e = c->kernel->elements;
     size_t m = (size_t)n;
-    if (c->kernel->wide) (r->op == OP_sum ? e->add_to_f64 : e->max_to_f64)(sums, x, m);
-    else (r->op == OP_sum ? e->add_to_f32 : e->max_to_f32)(sums, x, m);
+    if (c->kernel->wide)
+        (r->op == OP_sum ? e->add_to_f64 : e->max_to_f64)(sums, x, m);
+    else
+        (r->op == OP_sum ? e->add_to_f32 : e->max_to_f32)(sums, x, m);
 }
 
 /* Sums of a few rows go to the totals in double, so that many rows lose no digits. */
@@ -413,7 +450,7 @@ static void column_flush(Chunk *c, int64_t n)
         char *sums = c->sums + (size_t)k * CHUNK * c->kernel->size;
         double *totals = c->totals + (size_t)k * CHUNK;
         for (int64_t j = 0; j < n; j++) {
-            totals[j] = reduce_two(r->op, totals[j], tensor_get(sums, TYPE_REAL, j, c->kernel->wide));
+            totals[j] = reduce_two(r->op, totals[j], element_get(sums, TYPE_REAL, j, c->kernel->wide));
             real_set(sums, j, reduce_nothing(r->op), c->kernel->wide);
         }
     }
@@ -426,7 +463,8 @@ static void column_begin(Chunk *c, int64_t n)
             c->totals[(size_t)k * CHUNK + (size_t)j] = reduce_nothing(c->group->reduce[k].op);
     for (int k = 0; k < c->group->reduces; k++)
         for (int64_t j = 0; j < n; j++)
-            real_set(c->sums + (size_t)k * CHUNK * c->kernel->size, j, reduce_nothing(c->group->reduce[k].op), c->kernel->wide);
+            real_set(c->sums + (size_t)k * CHUNK * c->kernel->size, j, reduce_nothing(c->group->reduce[k].op),
+                     c->kernel->wide);
 }
 
 static void group_columns(const Frame *f, const Instruction *i, int64_t task)
@@ -434,7 +472,8 @@ static void group_columns(const Frame *f, const Instruction *i, int64_t task)
     const GroupKernel *kernel = i->detail;
     const Group *g = i->group;
     Chunk c = chunk_begin(f, i);
-    int64_t segment = task % g->segments, block = task / g->segments % kernel->blocks, outer = task / g->segments / kernel->blocks;
+    int64_t segment = task % g->segments, block = task / g->segments % kernel->blocks,
+            outer = task / g->segments / kernel->blocks;
     int64_t first = block * CHUNK, n = g->inner - first < CHUNK ? g->inner - first : CHUNK;
     int64_t together = n == g->inner ? CHUNK / n : 1, from, to;
     segment_range(g, segment, &from, &to);
@@ -452,7 +491,8 @@ static void group_columns(const Frame *f, const Instruction *i, int64_t task)
     column_flush(&c, n);
     for (int k = 0; k < g->reduces; k++)
         for (int64_t j = 0; j < n; j++)
-            reduce_write(&c, &g->reduce[k], segment, outer * g->inner + first + j, c.totals[(size_t)k * CHUNK + (size_t)j]);
+            reduce_write(&c, &g->reduce[k], segment, outer * g->inner + first + j,
+                         c.totals[(size_t)k * CHUNK + (size_t)j]);
 }
 
 /* ---- Preparing ---- */
@@ -470,7 +510,9 @@ static bool view_is_dense(const View *v)
 static LoadWay load_way(const GroupLoad *load)
 {
     if (load->kind == LOAD_SCALAR) return LOADS_NUMBER;
-    return load->kind == LOAD_TENSOR && load->from.type == TYPE_REAL && view_is_dense(&load->from) ? LOADS_DIRECT : LOADS_RUNS;
+    return load->kind == LOAD_TENSOR && load->from.type == TYPE_REAL && view_is_dense(&load->from)
+               ? LOADS_DIRECT
+               : LOADS_RUNS;
 }
 
 /* The numbers among a step's operands: nothing but their load ever writes their registers. */
@@ -479,7 +521,8 @@ static int step_scalars(const Group *g, int index)
     int scalars = 0;
     for (int x = 0; x < 3 && g->step[index].source[x] >= 0; x++)
         for (int i = 0; i < g->loads; i++)
-            if (g->load[i].kind == LOAD_SCALAR && g->load[i].target == g->step[index].source[x]) scalars |= 1 << x;
+            if (g->load[i].kind == LOAD_SCALAR && g->load[i].target == g->step[index].source[x])
+                scalars |= 1 << x;
     return scalars;
 }
 
@@ -492,7 +535,8 @@ static bool store_is_direct(const Group *g, int store, int step)
     for (int later = step + 1; later < g->steps; later++)
         if (g->step[later].target == s->source) return false;
     for (int i = 0; i < g->loads; i++)
-        if (g->load[i].kind == LOAD_TENSOR && g->load[i].from.slot == s->to.slot && s->to.slot != SLOT_WORK) return false;
+        if (g->load[i].kind == LOAD_TENSOR && g->load[i].from.slot == s->to.slot && s->to.slot != SLOT_WORK)
+            return false;
     return true;
 }
 
@@ -503,8 +547,10 @@ static void step_prepare(const Group *g, GroupKernel *k, int index)
     s->scalars = step_scalars(g, index);
     s->store = -1;
     const Elements *e = k->elements;
-    if (k->wide) s->run = s->scalars ? (void (*)(void))e->f64_scalar[op] : (void (*)(void))e->f64[op];
-    else s->run = s->scalars ? (void (*)(void))e->f32_scalar[op] : (void (*)(void))e->f32[op];
+    if (k->wide)
+        s->run = s->scalars ? (void (*)(void))e->f64_scalar[op] : (void (*)(void))e->f64[op];
+    else
+        s->run = s->scalars ? (void (*)(void))e->f32_scalar[op] : (void (*)(void))e->f32[op];
     for (int i = 0; i < g->stores && s->store < 0; i++)
         if (!k->stored[i] && store_is_direct(g, i, index)) s->store = i, k->stored[i] = true;
 }
@@ -518,7 +564,8 @@ static void group_tasks(Instruction *i, GroupKernel *k)
     } else if (g->inner == 1) {
         k->kernel.run = group_rows;
         k->rows_a_task = g->reduced >= GROUP_TASK ? 1 : GROUP_TASK / (g->reduced ? g->reduced : 1);
-        i->tasks = g->segments > 1 ? g->outer * g->segments : (g->outer + k->rows_a_task - 1) / k->rows_a_task;
+        i->tasks =
+            g->segments > 1 ? g->outer * g->segments : (g->outer + k->rows_a_task - 1) / k->rows_a_task;
     } else {
         k->kernel.run = group_columns;
         k->blocks = (g->inner + CHUNK - 1) / CHUNK;

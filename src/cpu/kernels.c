@@ -124,7 +124,8 @@ static void scatter_run(const Frame *f, const Instruction *i, int64_t task)
 {
     const Rows *r = i->detail;
     const int32_t *index = frame_pointer(f, &i->read[1]);
-    int64_t from = task * SCATTER_COLUMNS, to = from + SCATTER_COLUMNS < r->width ? from + SCATTER_COLUMNS : r->width;
+    int64_t from = task * SCATTER_COLUMNS,
+            to = from + SCATTER_COLUMNS < r->width ? from + SCATTER_COLUMNS : r->width;
     bool wide = f->program->dtype == DTYPE_F64;
     size_t size = wide ? sizeof(double) : sizeof(float);
     char *y = frame_pointer(f, &i->write[0]);
@@ -135,8 +136,10 @@ static void scatter_run(const Frame *f, const Instruction *i, int64_t task)
         int64_t at = index[n] * r->width, source = n * r->width;
         const void *x = frame_pointer(f, &i->read[0]);
         for (int64_t j = from; j < to; j++)
-            if (wide) ((double *)(void *)y)[at + j] += ((const double *)x)[source + j];
-            else ((float *)(void *)y)[at + j] += ((const float *)x)[source + j];
+            if (wide)
+                ((double *)(void *)y)[at + j] += ((const double *)x)[source + j];
+            else
+                ((float *)(void *)y)[at + j] += ((const float *)x)[source + j];
     }
 }
 
@@ -203,8 +206,10 @@ void argmax_prepare(const Program *p, Instruction *i, Isa isa)
     int axis = (int)i->attribute[0];
     k->outer = k->inner = 1;
     for (int a = 0; a < s->rank; a++)
-        if (a < axis) k->outer *= s->dim[a];
-        else if (a > axis) k->inner *= s->dim[a];
+        if (a < axis)
+            k->outer *= s->dim[a];
+        else if (a > axis)
+            k->inner *= s->dim[a];
     k->length = s->dim[axis];
     i->tasks = k->outer;
 }
@@ -215,15 +220,20 @@ void argmax_prepare(const Program *p, Instruction *i, Isa isa)
 static void copy_element(char *to, const char *from, size_t size)
 {
     switch (size) {
-    case 1: *to = *from; break;
-    case 4: memcpy(to, from, 4); break;
-    default: memcpy(to, from, 8);
+    case 1:
+        *to = *from;
+        break;
+    case 4:
+        memcpy(to, from, 4);
+        break;
+    default:
+        memcpy(to, from, 8);
     }
 }
 
 /* Copies every element of `from` to the same coordinates of `to`, whose base and strides are given. */
-static void copy_strided(const Shape *s, const char *from, const int64_t *from_stride, char *to, const int64_t *to_stride,
-                         size_t size)
+static void copy_strided(const Shape *s, const char *from, const int64_t *from_stride, char *to,
+                         const int64_t *to_stride, size_t size)
 {
     int64_t count = shape_size(*s), run = s->rank ? s->dim[s->rank - 1] : 1;
     int64_t coordinate[RANK_MAX], last = s->rank - 1;
@@ -232,7 +242,8 @@ static void copy_strided(const Shape *s, const char *from, const int64_t *from_s
     for (int64_t at = 0; at < count; at += run) {
         const char *x = from + shape_locate(s, at, from_stride, coordinate) * (int64_t)size;
         char *y = to + shape_locate(s, at, to_stride, coordinate) * (int64_t)size;
-        if (fs == 1 && ts == 1) memcpy(y, x, (size_t)run * size);
+        if (fs == 1 && ts == 1)
+            memcpy(y, x, (size_t)run * size);
         else
             for (int64_t n = 0; n < run; n++)
                 copy_element(y + n * ts * (int64_t)size, x + n * fs * (int64_t)size, size);

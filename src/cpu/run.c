@@ -6,8 +6,8 @@
 #include <string.h>
 
 static KernelPrepare *const cpu_kernels[OP_COUNT] = {
-    [OP_copy] = group_prepare,     [OP_sum] = combine_prepare,  [OP_amax] = combine_prepare,
-    [OP_matmul] = product_prepare, [OP_take] = take_prepare,    [OP_scatter] = scatter_prepare,
+    [OP_copy] = group_prepare,     [OP_sum] = combine_prepare,   [OP_amax] = combine_prepare,
+    [OP_matmul] = product_prepare, [OP_take] = take_prepare,     [OP_scatter] = scatter_prepare,
     [OP_pick] = pick_prepare,      [OP_argmax] = argmax_prepare, [OP_concat] = concat_prepare,
     [OP_pad] = pad_prepare,
 };
@@ -115,11 +115,16 @@ static char *carry_buffer(const Frame *f, const Carry *c, int64_t turn)
 static void *bind_pointer(const Frame *f, const LoopPlan *l, const Bind *b, int64_t turn, int64_t position)
 {
     switch (b->kind) {
-    case BIND_CARRIED: return carry_buffer(f, &l->carry[b->carry], turn);
-    case BIND_NEXT: return carry_buffer(f, &l->carry[b->carry], turn + 1);
-    case BIND_POSITION: return &l->position[position];
-    case BIND_ELEMENT: return (char *)frame_pointer(f, &b->view) + position * b->stride;
-    default: return frame_pointer(f, &b->view);
+    case BIND_CARRIED:
+        return carry_buffer(f, &l->carry[b->carry], turn);
+    case BIND_NEXT:
+        return carry_buffer(f, &l->carry[b->carry], turn + 1);
+    case BIND_POSITION:
+        return &l->position[position];
+    case BIND_ELEMENT:
+        return (char *)frame_pointer(f, &b->view) + position * b->stride;
+    default:
+        return frame_pointer(f, &b->view);
     }
 }
 
@@ -150,7 +155,8 @@ static void walk_loop(const Walker *w, const Frame *f, const LoopPlan *l, char *
         scalars_run(b, scalar);
     }
     for (int c = 0; c < l->carries; c++)
-        walk_copy(w, carry_buffer(f, &l->carry[c], 0), frame_pointer(f, &l->carry[c].initial), l->carry[c].bytes);
+        walk_copy(w, carry_buffer(f, &l->carry[c], 0), frame_pointer(f, &l->carry[c].initial),
+                  l->carry[c].bytes);
     for (int64_t turn = 0; turn < l->count; turn++) {
         int64_t position = l->reverse ? l->count - 1 - turn : turn;
         walk_meet(w);
@@ -162,7 +168,8 @@ static void walk_loop(const Walker *w, const Frame *f, const LoopPlan *l, char *
     walk_meet(w);
     for (int c = 0; c < l->carries; c++)
         if (l->carry[c].last.slot >= 0)
-            walk_copy(w, frame_pointer(f, &l->carry[c].last), carry_buffer(f, &l->carry[c], l->count), l->carry[c].bytes);
+            walk_copy(w, frame_pointer(f, &l->carry[c].last), carry_buffer(f, &l->carry[c], l->count),
+                      l->carry[c].bytes);
 }
 
 static void walk(const Walker *w, const Frame *f, char *private)
@@ -209,6 +216,8 @@ void cpu_run(Workspace *w, Threads *threads)
     scalars_run(p, w->scalar);
     int count = p->multiply_adds + p->bytes < CPU_ALONE ? 1 : w->threads;
     Walking now = {w, threads};
-    if (count == 1 || !threads) walk_thread(&now, 0, 1);
-    else threads_run_some(threads, count, walk_thread, &now);
+    if (count == 1 || !threads)
+        walk_thread(&now, 0, 1);
+    else
+        threads_run_some(threads, count, walk_thread, &now);
 }

@@ -72,7 +72,8 @@ static bool node_equal(const Node *a, const Node *b)
     return a->hash == b->hash && a->op == b->op && a->inputs == b->inputs && a->attributes == b->attributes &&
            node_payload(a) == node_payload(b) &&
            (!a->inputs || !memcmp(a->input, b->input, (size_t)a->inputs * sizeof *a->input)) &&
-           (!a->attributes || !memcmp(a->attribute, b->attribute, (size_t)a->attributes * sizeof *a->attribute));
+           (!a->attributes ||
+            !memcmp(a->attribute, b->attribute, (size_t)a->attributes * sizeof *a->attribute));
 }
 
 static void graph_rehash(Graph *g)
@@ -425,21 +426,14 @@ Node *graph_loop(Graph *g, Loop loop, int inputs, Node *const *input)
 }
 
 /* A copy of n whose inputs are mapped. Leaves, constants and whatever does not change stay themselves. */
-Node *graph_copy(Graph *g, Node *n, Node *const *now)
+/* n on other inputs; n itself if they are the same. */
+static Node *node_on(Graph *g, Node *n, Node *const *input)
 {
-    bool same = true;
-    Node *few[INPUTS_FEW], **input = few;
-    if (n->inputs > INPUTS_FEW) input = arena_new(&g->arena, (size_t)n->inputs, sizeof *input);
-    for (int i = 0; i < n->inputs; i++) {
-        Node *mapped = now[n->input[i]->id];
-        input[i] = mapped ? mapped : n->input[i];
-        same &= input[i] == n->input[i];
-    }
-    if (same) return n;
+    if (!n->inputs || !memcmp(input, n->input, (size_t)n->inputs * sizeof *input)) return n;
     const Origin *origin = g->origin;
     g->origin = n->origin;
     Node draft = *n;
-    draft.input = input;
+    draft.input = (Node **)(uintptr_t)input;
     Node *copy = n->op == OP_call || n->op == OP_loop
                      ? graph_build(g, &draft)
                      : graph_node(g, n->op, n->inputs, input, n->attributes, n->attribute);
@@ -447,17 +441,15 @@ Node *graph_copy(Graph *g, Node *n, Node *const *now)
     return copy;
 }
 
-void graph_inline(Graph *g, const Body *body, Node *const *input, Node **output)
+Node *graph_copy(Graph *g, Node *n, Node *const *now)
 {
-    size_t count;
-    Node **node = graph_reachable(g, body->output, (size_t)body->outputs, &count);
-    Node **now = arena_new(&g->arena, (size_t)g->nodes, sizeof *now);
-    for (int i = 0; i < body->inputs; i++)
-        now[body->input[i]->id] = input[i];
-    for (size_t i = 0; i < count; i++)
-        if (!now[node[i]->id]) now[node[i]->id] = graph_copy(g, node[i], now);
-    for (int i = 0; i < body->outputs; i++)
-        output[i] = now[body->output[i]->id];
+    Node *few[INPUTS_FEW], **input = few;
+    if (n->inputs > INPUTS_FEW) input = arena_new(&g->arena, (size_t)n->inputs, sizeof *input);
+    for (int i = 0; i < n->inputs; i++) {
+        Node *mapped = now[n->input[i]->id];
+        input[i] = mapped ? mapped : n->input[i];
+    }
+    return node_on(g, n, input);
 }
 
 static int node_older(const void *a, const void *b)
@@ -465,19 +457,64 @@ static int node_older(const void *a, const void *b)
     return (*(Node *const *)a)->id - (*(Node *const *)b)->id;
 }
 
+/* A list that grows, in which each node knows its place: whether it holds a node is one comparison, however large the
+ * graph is. */
+typedef struct Reach {
+    Node **node;
+    size_t count, room;
+} Reach;
+
+static bool reach_has(const Reach *r, const Node *n)
+{
+    return n->mark < r->count && r->node[n->mark] == n;
+}
+
+static void reach_add(Graph *g, Reach *r, Node *n)
+{
+    if (reach_has(r, n)) return;
+    r->node = graph_more(g, r->node, r->count, &r->room, sizeof *r->node);
+    n->mark = r->count;
+    r->node[r->count++] = n;
+}
+
+static Reach reach_from(Graph *g, Node *const *root, size_t roots)
+{
+    Reach r = {0};
+    for (size_t i = 0; i < roots; i++)
+        reach_add(g, &r, root[i]);
+    for (size_t at = 0; at < r.count; at++)
+        for (int i = 0; i < r.node[at]->inputs; i++)
+            reach_add(g, &r, r.node[at]->input[i]);
+    if (r.count) qsort(r.node, r.count, sizeof *r.node, node_older);
+    for (size_t i = 0; i < r.count; i++)
+        r.node[i]->mark = i;
+    return r;
+}
+
 Node **graph_reachable(Graph *g, Node *const *root, size_t roots, size_t *count)
 {
-    bool *seen = arena_new(&g->arena, (size_t)g->nodes, sizeof *seen);
-    Node **found = arena_new(&g->arena, (size_t)g->nodes, sizeof *found);
-    size_t n = 0;
-    for (size_t r = 0; r < roots; r++)
-        if (!seen[root[r]->id]) seen[root[r]->id] = true, found[n++] = root[r];
-    for (size_t at = 0; at < n; at++)
-        for (int i = 0; i < found[at]->inputs; i++) {
-            Node *input = found[at]->input[i];
-            if (!seen[input->id]) seen[input->id] = true, found[n++] = input;
-        }
-    if (n) qsort(found, n, sizeof *found, node_older);
-    *count = n;
-    return found;
+    Reach r = reach_from(g, root, roots);
+    *count = r.count;
+    return r.node;
+}
+
+static Node *inline_node(Graph *g, Node *n, Node *const *now)
+{
+    Node *few[INPUTS_FEW], **input = few;
+    if (n->inputs > INPUTS_FEW) input = arena_new(&g->arena, (size_t)n->inputs, sizeof *input);
+    for (int i = 0; i < n->inputs; i++)
+        input[i] = now[n->input[i]->mark];
+    return node_on(g, n, input);
+}
+
+void graph_inline(Graph *g, const Body *body, Node *const *input, Node **output)
+{
+    Reach r = reach_from(g, body->output, (size_t)body->outputs);
+    Node **now = arena_new(&g->arena, r.count, sizeof *now);
+    for (int i = 0; i < body->inputs; i++)
+        if (reach_has(&r, body->input[i])) now[body->input[i]->mark] = input[i];
+    for (size_t i = 0; i < r.count; i++)
+        if (!now[i]) now[i] = inline_node(g, r.node[i], now);
+    for (int i = 0; i < body->outputs; i++)
+        output[i] = now[body->output[i]->mark];
 }

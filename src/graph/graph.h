@@ -97,7 +97,8 @@ struct Node {
     };
     const Origin *origin;
     uint64_t hash;
-    Node *next; /* in its hash bucket */
+    Node *next;  /* in its hash bucket */
+    size_t mark; /* its place in the list that graph_reachable made last */
 };
 
 /* A value that a leaf takes when the step is done. */

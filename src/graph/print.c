@@ -73,7 +73,8 @@ static void print_node(Graph *g, const Node *n, int depth, Text *out)
     if (n->op == OP_const) print_number(out, n->value);
     if (n->op == OP_leaf) text_print(out, " %s", n->leaf->name ? n->leaf->name : "place");
     if (n->op == OP_call) text_print(out, " %s", n->call->name);
-    if (n->op == OP_loop) text_print(out, " %lld%s", (long long)n->loop->count, n->loop->reverse ? " reverse" : "");
+    if (n->op == OP_loop)
+        text_print(out, " %lld%s", (long long)n->loop->count, n->loop->reverse ? " reverse" : "");
     text_put(out, '\n');
     if (n->op == OP_call) print_body(g, &n->call->body, depth + 1, out);
     if (n->op == OP_loop) print_body(g, &n->loop->body, depth + 1, out);

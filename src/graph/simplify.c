@@ -39,10 +39,20 @@ static const struct Neutral {
     {OP_mul, 0, 1.0}, {OP_div, 1, 1.0}, {OP_pow, 1, 1.0},
 };
 
+/* log(sigmoid(x)) in a form that is finite wherever x is, with its slope. */
+static Node *simplify_logsigmoid(Graph *g, Node *x)
+{
+    Node *tail = graph_unary(g, OP_exp, graph_unary(g, OP_neg, graph_unary(g, OP_abs, x)));
+    return graph_binary(g, OP_sub, graph_binary(g, OP_min, x, graph_const(g, 0)),
+                        graph_unary(g, OP_log1p, tail));
+}
+
 static Node *simplify_element(Graph *g, const Node *n)
 {
     Node *folded = simplify_fold(g, n);
     if (folded) return folded;
+    if (n->op == OP_log && n->input[0]->op == OP_sigmoid)
+        return simplify_logsigmoid(g, n->input[0]->input[0]);
     if (n->op == OP_copy) return n->input[0];
     if (n->op == OP_neg && n->input[0]->op == OP_neg) return n->input[0]->input[0];
     if (n->op == OP_mul && is_const(n->input[1], -1)) return graph_unary(g, OP_neg, n->input[0]);

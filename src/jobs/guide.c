@@ -3,7 +3,11 @@
 
 #include <string.h>
 
-enum { GUIDE_WIDTH = 80, GUIDE_HANG = 24 };
+enum {
+    GUIDE_WIDTH = 80,
+    GUIDE_COMMANDS = 14,
+    GUIDE_OPTIONS = 24
+}; /* the last two: where explanations begin */
 
 static const char guide_what[] = "nudge trains neural networks: data in, a network out that predicts.";
 
@@ -20,8 +24,7 @@ static int guide_say(Job *job, Text *text)
     return job_say(job, "result", text, &w);
 }
 
-/* ---- Plain text ----------------------------------------------------------------------------------------------------
- */
+/* ---- Plain text ---------------------------------------------------------------------------------------- */
 
 /* Words of a text in lines of at most GUIDE_WIDTH, indented; `at` is the column where it begins. Line breaks stay. */
 static void guide_wrap(Text *out, const char *text, size_t indent, size_t at)
@@ -42,13 +45,13 @@ static void guide_wrap(Text *out, const char *text, size_t indent, size_t at)
 }
 
 /* "  term    what it is", wrapped. */
-static void guide_entry(Text *out, const char *term, const char *what)
+static void guide_entry(Text *out, size_t hang, const char *term, const char *what)
 {
     size_t length = strlen(term) + 2;
     text_print(out, "  %s", term);
-    if (length + 2 > GUIDE_HANG) text_put(out, '\n'), length = 0;
-    text_print(out, "%*s", (int)(GUIDE_HANG - length), "");
-    guide_wrap(out, what, GUIDE_HANG, GUIDE_HANG);
+    if (length + 2 > hang) text_put(out, '\n'), length = 0;
+    text_print(out, "%*s", (int)(hang - length), "");
+    guide_wrap(out, what, hang, hang);
 }
 
 static void guide_usage(Text *out, const CommandRow *command)
@@ -79,7 +82,7 @@ static void guide_options(Text *out, const CommandRow *command)
         Text term = {0}, help = {0};
         guide_option_term(&term, option);
         guide_option_help(&help, option);
-        guide_entry(out, text_end(&term), text_end(&help));
+        guide_entry(out, GUIDE_OPTIONS, text_end(&term), text_end(&help));
         text_free(&term);
         text_free(&help);
     }
@@ -102,7 +105,7 @@ static void guide_overview(Text *out)
     const CommandRow *command = commands_table(&count);
     text_print(out, "%s\n\n", guide_what);
     for (; count--; command++)
-        guide_entry(out, command->name, command->summary);
+        guide_entry(out, GUIDE_COMMANDS, command->name, command->summary);
     text_print(out, "\n`nudge COMMAND --help` explains a command. To begin: nudge train data.csv\n");
 }
 
@@ -148,8 +151,7 @@ int guide_say_version(Job *job)
     return guide_say(job, &text);
 }
 
-/* ---- The man page --------------------------------------------------------------------------------------------------
- */
+/* ---- The man page -------------------------------------------------------------------------------------- */
 
 /* A text in roff, on lines of its own. */
 static void guide_roff(Text *out, const char *text)
@@ -246,8 +248,7 @@ static void guide_man(Text *out)
     guide_roff(out, guide_statuses);
 }
 
-/* ---- Completions ---------------------------------------------------------------------------------------------------
- */
+/* ---- Completions --------------------------------------------------------------------------------------- */
 
 /* In single quotes; `quote` is how the shell writes one within them. */
 static void guide_quote(Text *out, const char *text, const char *quote)
@@ -325,7 +326,8 @@ static void guide_zsh(Text *out)
         guide_each(out, command + i, guide_zsh_word);
         text_print(out, "        ) ;;\n");
     }
-    text_print(out, "    esac\n    _describe word choices\n    _files\n}\ncompdef _nudge nudge\n");
+    text_print(out, "    esac\n    _describe word choices\n    _files\n}\n"
+                    "[ \"$funcstack[1]\" = _nudge ] && _nudge \"$@\" || compdef _nudge nudge\n");
 }
 
 static void guide_fish_word(Text *out, const CommandRow *command, const OptionRow *word)
@@ -350,8 +352,7 @@ static void guide_fish(Text *out)
     }
 }
 
-/* ---- nudge help ----------------------------------------------------------------------------------------------------
- */
+/* ---- nudge help ---------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *shell;

@@ -25,7 +25,7 @@ typedef struct Crossing {
     size_t figures;
 } Crossing;
 
-/* ---- One fold ----------------------------------------------------------------------------------------------------- */
+/* ---- One fold ------------------------------------------------------------------------------------------ */
 
 /* Sorts the rows: others first, then this fold's. Returns the number of others. */
 static size_t cv_deal(Crossing *c, size_t fold)
@@ -100,7 +100,7 @@ static int cv_fold(Crossing *c, size_t fold)
     return status;
 }
 
-/* ---- What is said ------------------------------------------------------------------------------------------------- */
+/* ---- What is said -------------------------------------------------------------------------------------- */
 
 static int cv_say_start(Crossing *c)
 {
@@ -189,7 +189,7 @@ static int cv_say_result(Crossing *c)
     return job_say(c->job, "result", &text, &w);
 }
 
-/* ---- The job ------------------------------------------------------------------------------------------------------ */
+/* ---- The job ------------------------------------------------------------------------------------------- */
 
 static int cv_open(Crossing *c)
 {

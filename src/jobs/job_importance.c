@@ -27,7 +27,7 @@ typedef struct Importance {
     double figure_plain;
 } Importance;
 
-/* ---- Which columns ------------------------------------------------------------------------------------------------ */
+/* ---- Which columns ------------------------------------------------------------------------------------- */
 
 static void importance_name_pixel(const Dataset *d, size_t feature, Text *out)
 {
@@ -73,7 +73,7 @@ static int importance_take_columns(Importance *p)
     return p->judged.columns.count ? importance_take_table(p) : importance_take_pixels(p);
 }
 
-/* ---- How much worse ----------------------------------------------------------------------------------------------- */
+/* ---- How much worse ------------------------------------------------------------------------------------ */
 
 static int importance_measure(Importance *p, const Dataset *d, double *value)
 {
@@ -153,7 +153,7 @@ static int importance_all(Importance *p)
     return status;
 }
 
-/* ---- What is said ------------------------------------------------------------------------------------------------- */
+/* ---- What is said -------------------------------------------------------------------------------------- */
 
 static int importance_by_mean(const void *a, const void *b)
 {

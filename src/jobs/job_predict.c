@@ -25,7 +25,7 @@ static bool predict_classifies(const Predicting *p)
     return p->judged.model->task.classify;
 }
 
-/* ---- What is said ------------------------------------------------------------------------------------------------- */
+/* ---- What is said -------------------------------------------------------------------------------------- */
 
 /* A cell of CSV (RFC 4180). */
 static void predict_print_cell(const char *cell, Text *out)
@@ -174,7 +174,7 @@ static int predict_batch(Predicting *p, const void *x, DataType type, size_t n)
     return status ? status : predict_say_progress(p);
 }
 
-/* ---- Tables ------------------------------------------------------------------------------------------------------- */
+/* ---- Tables -------------------------------------------------------------------------------------------- */
 
 static size_t predict_field(const Predicting *p, const char *name, size_t length)
 {
@@ -278,7 +278,7 @@ static int predict_table(Predicting *p, const char *file)
     return job_warn(p->job, &warnings);
 }
 
-/* ---- Images ------------------------------------------------------------------------------------------------------- */
+/* ---- Images -------------------------------------------------------------------------------------------- */
 
 static int predict_all(Predicting *p, const Dataset *d)
 {
@@ -309,7 +309,7 @@ static int predict_images(Predicting *p, const char *file)
     return status;
 }
 
-/* ---- The job ------------------------------------------------------------------------------------------------------ */
+/* ---- The job ------------------------------------------------------------------------------------------- */
 
 static int predict_file(Predicting *p, const char *file)
 {

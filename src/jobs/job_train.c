@@ -21,7 +21,7 @@ typedef struct Training {
     Fit fit;
 } Training;
 
-/* ---- What to do --------------------------------------------------------------------------------------------------- */
+/* ---- What to do ---------------------------------------------------------------------------------------- */
 
 static int train_resumed(Training *t, const char *directory)
 {
@@ -59,7 +59,7 @@ static int train_note(Training *t)
     int status = columns.failed || classes.failed ? error_memory(t->job->error) : NUDGE_OK;
     if (!status) status = model_set_note(t->model, "columns", text_end(&columns), t->job->error);
     if (!status && k->classify)
-        status = model_set_note(t->model, "classes", text_end(&classes), t->job->error);
+        status = model_set_note(t->model, "class_names", text_end(&classes), t->job->error);
     text_free(&columns);
     text_free(&classes);
     return status;
@@ -87,7 +87,7 @@ static int train_directory(Training *t)
     return status ? status : recipe_write(&t->settings, text_end(&t->directory), e);
 }
 
-/* ---- What is said ------------------------------------------------------------------------------------------------- */
+/* ---- What is said -------------------------------------------------------------------------------------- */
 
 static void train_print_some(Text *out, uint64_t count, const char *one, const char *many)
 {
@@ -262,7 +262,7 @@ static int train_say_end(Training *t)
     return job_say(t->job, "end", &text, &w);
 }
 
-/* ---- The run ------------------------------------------------------------------------------------------------------ */
+/* ---- The run ------------------------------------------------------------------------------------------- */
 
 static int train_fit(Training *t)
 {

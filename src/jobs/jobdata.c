@@ -6,7 +6,7 @@
 #include "train/fit.h"
 #include <string.h>
 
-/* ---- What kind of file -------------------------------------------------------------------------------------------- */
+/* ---- What kind of file --------------------------------------------------------------------------------- */
 
 int jobdata_is_idx(const char *file, bool *is, Error *e)
 {
@@ -38,7 +38,7 @@ int jobdata_csv_options(CsvOptions *options, const Settings *s, Error *e)
                      settings_origin(s, "delimiter"), delimiter);
 }
 
-/* ---- IDX ---------------------------------------------------------------------------------------------------------- */
+/* ---- IDX ----------------------------------------------------------------------------------------------- */
 
 static int jobdata_open_idx(Dataset *rows, const char *const *file, size_t files, Error *e)
 {
@@ -67,7 +67,7 @@ static int jobdata_no_columns(const Settings *s, const char *file, Error *e)
     return NUDGE_OK;
 }
 
-/* ---- Tables ------------------------------------------------------------------------------------------------------- */
+/* ---- Tables -------------------------------------------------------------------------------------------- */
 
 static DataType jobdata_real(const Settings *s)
 {
@@ -136,7 +136,7 @@ static int jobdata_open_table(JobData *d, const Settings *s, Error *e)
     return status;
 }
 
-/* ---- For training ------------------------------------------------------------------------------------------------- */
+/* ---- For training -------------------------------------------------------------------------------------- */
 
 int jobdata_open(JobData *d, const Settings *s, Error *e)
 {
@@ -212,7 +212,7 @@ void jobdata_free(JobData *d)
     *d = (JobData){0};
 }
 
-/* ---- For a model that was trained --------------------------------------------------------------------------------- */
+/* ---- For a model that was trained ---------------------------------------------------------------------- */
 
 static int jobdata_load_table(Dataset *rows, const Columns *k, const Settings *options, const char *file,
                               DataType real, Text *warnings, Error *e)

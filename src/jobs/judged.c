@@ -12,9 +12,7 @@ int judged_open_model(Judged *j, Job *job)
 {
     *j = (Judged){0};
     Error *e = job->error;
-    int status = NUDGE_OK;
-    if (!settings_is_set(&job->given, "threads"))
-        status = settings_set(&job->given, "threads", "0", "chosen", e);
+    int status = decide_threads(&job->given, e);
     if (!status) status = model_open(&j->model, job->operand[0], &job->given, e);
     if (!status) status = jobdata_columns(&j->columns, j->model, e);
     return status ? status : jobdata_class_names(&j->names, &j->columns, e);

@@ -69,7 +69,7 @@ static int recipe_move_all(Settings *to, const Settings *from, const char *direc
     return NUDGE_OK;
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------------------------ */
+/* ---- Reading ------------------------------------------------------------------------------------------- */
 
 int recipe_read(const char *path, Settings *s, Error *e)
 {
@@ -116,7 +116,7 @@ int recipe_of_job(Job *job, Settings *s)
     return status ? status : arguments_apply(job, s);
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------------------------ */
+/* ---- Writing ------------------------------------------------------------------------------------------- */
 
 int recipe_write(const Settings *s, const char *directory, Error *e)
 {

@@ -7,8 +7,8 @@ const Definition nn_layers[] = {
     {"layer",
      "dense(x[.., in], n, bias=true | weight[n, in] ~ glorot, b as bias[n] = 0): "
      "bias ? x @ weight' + b : x @ weight'",
-     NULL, "every output is a weighted sum of every input"},
+     NULL, "every output is a weighted sum of every input", 0},
     {"layer", "prelu(x | weight[1] = .25): where(0 < x, x, weight*x)", NULL,
-     "leaky_relu whose slope is learnt (He et al. 2015); at 0 the slope is the left one"},
+     "leaky_relu whose slope is learnt (He et al. 2015); at 0 the slope is the left one", 0},
 };
 const size_t nn_layers_count = sizeof nn_layers / sizeof *nn_layers;

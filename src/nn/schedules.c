@@ -5,25 +5,26 @@
 
 const Definition nn_schedules[] = {
     {"helper", "rise(t, warmup): warmup == 0 ? 1 : min(1, t/warmup)", NULL,
-     "the part of a rise over warmup steps"},
+     "the part of a rise over warmup steps", 0},
     {"helper", "progress(t, steps, warmup): clip((t - 1 - warmup)/max(1, steps - warmup), 0, 1)", NULL,
-     "the part of the way done when step t begins, after warmup steps"},
+     "the part of the way done when step t begins, after warmup steps", 0},
     {"schedule", "constant(w=0, value=1): size(w) == 1 ? value : expand(value, shape(w))", NULL,
-     "as a schedule always lr; as an initialiser, constant(value), that number everywhere"},
+     "as a schedule always lr; as an initialiser, constant(value), that number everywhere", 0},
     {"schedule", "step(t, steps, every, factor=.1): factor^floor((t - 1)/every)", NULL,
-     "times factor after every so many steps"},
-    {"schedule", "warmup(t, steps, over): rise(t, over)", NULL,
-     "a straight rise over so many steps, then lr"},
+     "times factor after every so many steps", 0},
+    {"schedule", "warmup(t, steps, over): rise(t, over)", NULL, "a straight rise over so many steps, then lr",
+     0},
     {"schedule",
      "linear(t, steps, warmup=0, floor=0): rise(t, warmup)*(1 - (1 - floor)*progress(t, steps, warmup))",
-     NULL, "a rise, then a straight fall to floor"},
+     NULL, "a rise, then a straight fall to floor", 0},
     {"schedule",
      "cosine(t, steps, warmup=0, floor=0): "
      "rise(t, warmup)*(floor + (1 - floor)*(1 + cos(pi*progress(t, steps, warmup)))/2)",
-     NULL, "a rise, then half a cosine down to floor (Loshchilov and Hutter 2016)"},
+     NULL, "a rise, then half a cosine down to floor (Loshchilov and Hutter 2016)", 0},
 
-    {"clip", "value(g, limit): clip(g, -limit, limit)", NULL, "each element of the gradient within limit"},
+    {"clip", "value(g, limit): clip(g, -limit, limit)", NULL, "each element of the gradient within limit", 0},
     {"clip", "norm(g, gnorm, limit): g*min(1, limit/(gnorm + 1e-6))", NULL,
-     "the gradient scaled so that the norm of all gradients together, gnorm, is at most limit (Pascanu et al. 2012)"},
+     "the gradient scaled so that the norm of all gradients together, gnorm, is at most limit (Pascanu et al. 2012)",
+     0},
 };
 const size_t nn_schedules_count = sizeof nn_schedules / sizeof *nn_schedules;

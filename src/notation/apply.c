@@ -11,8 +11,9 @@ typedef struct Instance {
     Row row;            /* what Call.definition points to */
     const Row *general; /* whose copy it is */
     Value *value;       /* the arguments as the body sees them; VALUE_NONE: not given */
-    Frame frame;
+    BodyDraft draft;
     bool train;
+    const Node *weight;
     Body body;
     struct Instance *next; /* in the graph's list */
 } Instance;
@@ -46,8 +47,9 @@ static _Noreturn void match_unknown(Evaluation *e, const Row *row, const Argumen
     for (int i = 0; i < row->parameters; i++)
         names[i] = row->parameter[i].name;
     const char *near = name_nearest(a->name, names, (size_t)row->parameters);
-    evaluation_raise(e, a->origin, "%s has no argument called %s%s%s%s; it takes %s", row->name, a->name,
-                     near ? "; did you mean " : "", near ? near : "", near ? "?" : "", row_takes(e, row));
+    evaluation_raise(e, a->origin, "%s has no argument called %s%s%s%s takes %s", row->name, a->name,
+                     near ? "; did you mean " : "", near ? near : "", near ? "? It" : "; it",
+                     row_takes(e, row));
 }
 
 static void match_put(Evaluation *e, const Row *row, Value *value, int index, const Argument *a)
@@ -98,8 +100,10 @@ static void bind_dim(Evaluation *e, const char *name, Shape s, int axis, const S
         return;
     }
     int64_t size = evaluate_integer(e, dim, "the size of an axis");
-    if (size != s.dim[axis])
-        evaluation_raise(e, NULL, "%s must be %lld (%s)", where, (long long)size, evaluate_text(e, dim));
+    if (size == s.dim[axis]) return;
+    const char *formula =
+        dim->kind == SYNTAX_NUMBER ? "" : arena_print(a, "%s, which is ", evaluate_text(e, dim));
+    evaluation_raise(e, NULL, "%s must be %s%lld", where, formula, (long long)size);
 }
 
 static void bind_dims(Evaluation *e, const Parameter *p, Value v)
@@ -126,7 +130,7 @@ static void bind_value(Evaluation *e, const char *name, Value v)
 {
     Entry *entry = scope_set(e->scope, ENTRY_VALUE, name);
     entry->value = v;
-    entry->frame = e->frame;
+    entry->draft = e->draft;
 }
 
 /* Fills the scope of a row: what is given, the sizes of axes, then the defaults, which may use all of these. */
@@ -181,16 +185,16 @@ static Value row_here(Evaluation *e, const Row *row, const Value *value)
 
 /* ---- Calls as nodes ---- */
 
-/* The value as the body sees it: constants stay, except as inputs; other nodes get places. */
-static Value instance_value(Evaluation *e, Frame *f, Value v, bool input)
+/* The value as the body sees it: constants stay, other nodes get places. */
+static Value instance_value(Evaluation *e, BodyDraft *d, Value v)
 {
     double number;
-    if (v.kind == VALUE_TENSOR && (input || !value_constant(v, &number)))
-        return value_node(frame_add(e->graph, f, v.node, graph_place(e->graph, v.node->type, v.node->shape)));
+    if (v.kind == VALUE_TENSOR && !value_constant(v, &number))
+        return value_node(draft_add(e->graph, d, v.node, graph_place(e->graph, v.node->type, v.node->shape)));
     if (v.kind != VALUE_TUPLE) return v;
     Value copy = value_tuple(e, v.count);
     for (int i = 0; i < v.count; i++)
-        copy.item[i] = instance_value(e, f, v.item[i], input);
+        copy.item[i] = instance_value(e, d, v.item[i]);
     return copy;
 }
 
@@ -202,7 +206,7 @@ static bool instance_alike(Value made, Value now)
     if (made.kind == VALUE_NONE) return true;
     if (made.kind == VALUE_WORD) return !strcmp(made.word, now.word);
     if (made.kind == VALUE_TENSOR) {
-        if (value_constant(made, &number)) return now.node == made.node;
+        if (value_constant(made, &number) || value_constant(now, &number)) return now.node == made.node;
         return made.node->type == now.node->type && shape_equal(made.node->shape, now.node->shape);
     }
     if (made.kind != VALUE_TUPLE || made.count != now.count) return false;
@@ -211,26 +215,14 @@ static bool instance_alike(Value made, Value now)
     return true;
 }
 
-/* A constant hyper-parameter is part of the body, so one that is a place there must not be a constant now. */
-static bool instance_places(Value made, Value now, bool input)
-{
-    double number;
-    if (made.kind == VALUE_TENSOR)
-        return input || value_constant(made, &number) == value_constant(now, &number);
-    for (int i = 0; made.kind == VALUE_TUPLE && i < made.count; i++)
-        if (!instance_places(made.item[i], now.item[i], input)) return false;
-    return true;
-}
-
 static bool instance_serves(const Evaluation *e, const Instance *s, const Row *row, const Value *value)
 {
-    bool enters = s->frame.count > s->frame.own;
-    if (s->general != row || s->frame.random || (s->frame.mode && s->train != e->context.train)) return false;
-    if (enters && s->frame.outer != e->frame) return false;
+    bool enters = s->draft.count > s->draft.own;
+    if (s->general != row || s->draft.random || (s->draft.mode && s->train != e->context.train)) return false;
+    if (enters && s->draft.outer != e->draft) return false;
+    if (s->draft.weighed && s->weight != e->context.weight) return false;
     for (int i = 0; i < row->parameters; i++)
-        if (!instance_alike(s->value[i], value[i]) ||
-            !instance_places(s->value[i], value[i], row->parameter[i].input))
-            return false;
+        if (!instance_alike(s->value[i], value[i])) return false;
     return true;
 }
 
@@ -247,40 +239,44 @@ static Instance *instance_make(Evaluation *e, const Row *row, const Value *value
 {
     Arena *a = &e->graph->arena;
     Instance *s = arena_new(a, 1, sizeof *s);
-    *s = (Instance){.row = *row, .general = row, .train = e->context.train, .frame = {.outer = e->frame}};
+    *s = (Instance){.row = *row,
+                    .general = row,
+                    .train = e->context.train,
+                    .weight = e->context.weight,
+                    .draft = {.outer = e->draft}};
     s->value = arena_new(a, (size_t)row->parameters, sizeof *s->value);
     for (int i = 0; i < row->parameters; i++)
-        s->value[i] = instance_value(e, &s->frame, value[i], row->parameter[i].input);
-    s->frame.own = s->frame.count;
+        s->value[i] = instance_value(e, &s->draft, value[i]);
+    s->draft.own = s->draft.count;
     Evaluation in = row_enter(e, row);
-    in.frame = &s->frame;
+    in.draft = &s->draft;
     row_bind(&in, row, s->value);
     instance_output(&in, s, evaluate(&in, row->body));
-    s->body.inputs = s->frame.count;
-    s->body.input = s->frame.place;
+    s->body.inputs = s->draft.count;
+    s->body.input = s->draft.place;
     s->next = e->graph->definitions;
     e->graph->definitions = s;
     return s;
 }
 
 /* The nodes of the arguments, in the order in which instance_value gave them places. */
-static void instance_inputs(Value v, bool input, Node **node, int *count)
+static void instance_inputs(Value v, Node **node, int *count)
 {
     double number;
-    if (v.kind == VALUE_TENSOR && (input || !value_constant(v, &number))) node[(*count)++] = v.node;
+    if (v.kind == VALUE_TENSOR && !value_constant(v, &number)) node[(*count)++] = v.node;
     for (int i = 0; v.kind == VALUE_TUPLE && i < v.count; i++)
-        instance_inputs(v.item[i], input, node, count);
+        instance_inputs(v.item[i], node, count);
 }
 
 static Value instance_call(Evaluation *e, Instance *s, const Value *value)
 {
     Graph *g = e->graph;
-    Node **input = arena_new(&g->arena, (size_t)s->frame.count, sizeof *input);
+    Node **input = arena_new(&g->arena, (size_t)s->draft.count, sizeof *input);
     int count = 0;
     for (int i = 0; i < s->row.parameters; i++)
-        instance_inputs(value[i], s->row.parameter[i].input, input, &count);
-    for (; count < s->frame.count; count++)
-        input[count] = s->frame.given[count];
+        instance_inputs(value[i], input, &count);
+    for (; count < s->draft.count; count++)
+        input[count] = s->draft.given[count];
     Node *call = graph_call(g, s->row.name, &s->row, count, input, s->body);
     if (s->body.outputs == 1) return value_node(call);
     Value v = value_tuple(e, s->body.outputs);
@@ -294,6 +290,11 @@ static Value row_call(Evaluation *e, const Row *row, const Value *value)
     Instance *s = e->graph->definitions;
     while (s && !instance_serves(e, s, row, value))
         s = s->next;
+    for (BodyDraft *d = s ? e->draft : NULL; d;
+         d = d->outer) { /* those around the body ask for what it asked for */
+        d->mode |= s->draft.mode;
+        d->weighed |= s->draft.weighed;
+    }
     return instance_call(e, s ? s : instance_make(e, row, value), value);
 }
 
@@ -330,11 +331,13 @@ void apply_arguments(Evaluation *e, const Entry *callee, const Syntax *s, Argume
     }
 }
 
-const Entry *apply_find(Evaluation *e, const Scope *scope, const char *name)
+/* right: what it should be, for a suggestion. */
+const Entry *apply_find(Evaluation *e, const Scope *scope, const char *name, bool (*right)(const Entry *))
 {
     const Entry *callee = scope_function(scope, name);
     if (callee) return callee;
-    const char *near = scope_nearest(scope, &e->graph->arena, name, entry_function);
+    const char *near = scope_nearest(scope, &e->graph->arena, name, right);
+    if (!near) near = scope_nearest(scope, &e->graph->arena, name, entry_function);
     if (scope_value(scope, name)) evaluation_raise(e, NULL, "%s is no function; for a product write *", name);
     if (near) evaluation_raise(e, NULL, "no function is called %s; did you mean %s?", name, near);
     evaluation_raise(e, NULL, "no function is called %s", name);
@@ -355,7 +358,7 @@ Value apply_call(Evaluation *e, const Syntax *s)
     if (s->tag) in.path = path_join(e, e->path, s->tag);
     if (value && value->kind == ENTRY_VALUE && value->value.kind == VALUE_NET)
         return apply_value(&in, s, value->value);
-    const Entry *callee = apply_find(e, e->scope, s->name);
+    const Entry *callee = apply_find(e, e->scope, s->name, entry_function);
     Argument *argument = arena_new(&e->graph->arena, (size_t)s->parts, sizeof *argument);
     apply_arguments(e, callee, s, argument);
     return apply_entry(&in, callee, 0, s->parts, argument);
@@ -367,8 +370,8 @@ Value apply_call(Evaluation *e, const Syntax *s)
 static Value instance_outside(Evaluation *e, const Instance *s, const Node *call, Value v)
 {
     if (v.kind == VALUE_TENSOR)
-        for (int i = 0; i < s->frame.own; i++)
-            if (s->frame.place[i] == v.node) return value_node(call->input[i]);
+        for (int i = 0; i < s->draft.own; i++)
+            if (s->draft.place[i] == v.node) return value_node(call->input[i]);
     if (v.kind != VALUE_TUPLE) return v;
     Value copy = value_tuple(e, v.count);
     for (int i = 0; i < v.count; i++)
@@ -391,6 +394,6 @@ int apply_parameter(const Node *call, int input)
 {
     const Instance *s = call->call->definition;
     for (int i = 0; i < s->row.parameters; i++)
-        if (s->value[i].kind == VALUE_TENSOR && s->value[i].node == s->frame.place[input]) return i;
+        if (s->value[i].kind == VALUE_TENSOR && s->value[i].node == s->draft.place[input]) return i;
     return -1;
 }

@@ -7,8 +7,8 @@
 static int64_t drawing_site(Evaluation *e)
 {
     uint64_t order = e->graph->sites++;
-    for (Frame *f = e->frame; f; f = f->outer)
-        f->random = true;
+    for (BodyDraft *d = e->draft; d; d = d->outer)
+        d->random = true;
     if (!e->key) return (int64_t)order;
     return (int64_t)(hash_mix(hash_string(e->key) + (*e->draws)++) >> 1);
 }

@@ -180,44 +180,44 @@ Node *evaluate_tensor(Evaluation *e, const Syntax *s)
 
 /* ---- Nodes from outside a body ---- */
 
-Node *frame_add(Graph *g, Frame *f, Node *given, Node *place)
+Node *draft_add(Graph *g, BodyDraft *d, Node *given, Node *place)
 {
-    if (f->count == f->room) {
-        f->room = f->room ? f->room * 2 : 8;
-        Node **more = arena_new(&g->arena, 2 * (size_t)f->room, sizeof *more);
-        if (f->count) {
-            memcpy(more, f->given, (size_t)f->count * sizeof *more);
-            memcpy(more + f->room, f->place, (size_t)f->count * sizeof *more);
+    if (d->count == d->room) {
+        d->room = d->room ? d->room * 2 : 8;
+        Node **more = arena_new(&g->arena, 2 * (size_t)d->room, sizeof *more);
+        if (d->count) {
+            memcpy(more, d->given, (size_t)d->count * sizeof *more);
+            memcpy(more + d->room, d->place, (size_t)d->count * sizeof *more);
         }
-        f->given = more;
-        f->place = more + f->room;
+        d->given = more;
+        d->place = more + d->room;
     }
-    f->given[f->count] = given;
-    return f->place[f->count++] = place;
+    d->given[d->count] = given;
+    return d->place[d->count++] = place;
 }
 
-/* The place of frame f that stands for the outer frame's node. */
-static Node *frame_place(Graph *g, Frame *f, Node *given)
+/* The place of draft d that stands for the outer draft's node. */
+static Node *draft_place(Graph *g, BodyDraft *d, Node *given)
 {
-    for (int i = f->own; i < f->count; i++)
-        if (f->given[i] == given) return f->place[i];
-    return frame_add(g, f, given, graph_place(g, given->type, given->shape));
+    for (int i = d->own; i < d->count; i++)
+        if (d->given[i] == given) return d->place[i];
+    return draft_add(g, d, given, graph_place(g, given->type, given->shape));
 }
 
-static Node *frame_enter(Graph *g, Frame *f, Node *n, Frame *from)
+static Node *draft_enter(Graph *g, BodyDraft *d, Node *n, BodyDraft *from)
 {
-    if (!f || f == from) return n;
-    return frame_place(g, f, frame_enter(g, f->outer, n, from));
+    if (!d || d == from) return n;
+    return draft_place(g, d, draft_enter(g, d->outer, n, from));
 }
 
-Node *evaluation_enter(Evaluation *e, Node *n, Frame *from)
+Node *evaluation_enter(Evaluation *e, Node *n, BodyDraft *from)
 {
-    return n->op == OP_const || n->op == OP_iota ? n : frame_enter(e->graph, e->frame, n, from);
+    return n->op == OP_const || n->op == OP_iota ? n : draft_enter(e->graph, e->draft, n, from);
 }
 
-static Value evaluation_import(Evaluation *e, Value v, Frame *from)
+static Value evaluation_import(Evaluation *e, Value v, BodyDraft *from)
 {
-    if (from == e->frame) return v;
+    if (from == e->draft) return v;
     if (v.kind == VALUE_TENSOR) return value_node(evaluation_enter(e, v.node, from));
     if (v.kind != VALUE_TUPLE) return v;
     Value copy = value_tuple(e, v.count);
@@ -235,6 +235,8 @@ Node *evaluation_seed(Evaluation *e)
 
 Node *evaluation_weight(Evaluation *e)
 {
+    for (BodyDraft *d = e->draft; d; d = d->outer)
+        d->weighed = true;
     return e->context.weight ? evaluation_enter(e, e->context.weight, NULL) : NULL;
 }
 
@@ -245,8 +247,8 @@ Node *evaluation_reals(Evaluation *e, Node *x)
 
 bool evaluation_train(Evaluation *e)
 {
-    for (Frame *f = e->frame; f; f = f->outer)
-        f->mode = true;
+    for (BodyDraft *d = e->draft; d; d = d->outer)
+        d->mode = true;
     return e->context.train;
 }
 
@@ -280,7 +282,7 @@ Node *evaluation_fit(Evaluation *e, Node *x, Shape to, const char *name)
 
 void evaluation_bind(Evaluation *e, const char *name, int64_t size, const char *where)
 {
-    Entry *known = scope_value(e->scope, name);
+    Entry *known = scope_within(e->scope, name);
     double number = 0;
     if (!known) {
         known = scope_set(e->scope, ENTRY_NUMBER, name);
@@ -306,12 +308,12 @@ Value evaluate_entry(Evaluation *e, Entry *entry)
         Node *leaf = initial_leaf(e, (const Row *)entry->context, entry->decl, entry->value.scope);
         entry->kind = ENTRY_VALUE;
         entry->value = value_node(leaf);
-        entry->frame = NULL;
+        entry->draft = NULL;
     }
     Value v = entry->value;
     double number;
     if (value_constant(v, &number)) return value_number(e, number); /* a constant of whichever graph */
-    return evaluation_import(e, v, entry->frame);
+    return evaluation_import(e, v, entry->draft);
 }
 
 static _Noreturn void evaluate_unknown(Evaluation *e, const char *name)
@@ -454,7 +456,7 @@ static void evaluate_update(Evaluation *e, const Syntax *s, Node *value)
     graph_assign(e->graph, leaf, value);
     Entry *entry = scope_set(e->scope, ENTRY_VALUE, name);
     entry->value = value_node(value);
-    entry->frame = e->frame;
+    entry->draft = e->draft;
     entry->leaf = leaf;
 }
 
@@ -462,7 +464,7 @@ static void evaluate_define(Evaluation *e, const char *name, Value v)
 {
     Entry *entry = scope_set(e->scope, ENTRY_VALUE, name);
     entry->value = v;
-    entry->frame = e->frame;
+    entry->draft = e->draft;
 }
 
 static Value evaluate_assign(Evaluation *e, const Syntax *s)
@@ -514,7 +516,8 @@ Value evaluate(Evaluation *e, const Syntax *s)
     const Origin *before = g->origin;
     g->origin = evaluate_origin(e, s, s->at);
     if (++e->depth > EVALUATE_DEEPEST)
-        evaluation_raise(e, NULL, "calls are nested more than %d deep; does a definition call itself?",
+        evaluation_raise(e, &(Origin){s->source->title, s->source->text, s->at, NULL},
+                         "calls are nested more than %d deep; does a definition call itself?",
                          EVALUATE_DEEPEST);
     Value v = evaluate_table[s->kind](e, s);
     e->depth--;

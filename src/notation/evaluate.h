@@ -9,14 +9,14 @@
 
 /* A body under construction. Its nodes may use constants, its places and each other; a node from outside enters
  * through a place that is made for it when it is first used. */
-typedef struct Frame {
-    struct Frame *outer;
+typedef struct BodyDraft {
+    struct BodyDraft *outer;
     int own; /* so many of them are the arguments and are no one else's */
     int count, room;
-    Node **given; /* what enters, as nodes of the outer frame */
+    Node **given; /* what enters, as nodes of the outer draft */
     Node **place;
-    bool random, mode; /* the body draws random numbers; it asked for `train` */
-} Frame;
+    bool random, mode, weighed; /* the body draws random numbers; asked for `train`; for example weights */
+} BodyDraft;
 
 /* An argument to multiply, and what comes of it. */
 typedef struct Scaling {
@@ -28,7 +28,7 @@ struct Evaluation {
     Context context;
     Graph *graph;
     Scope *scope;
-    Frame *frame;         /* the innermost body, or NULL */
+    BodyDraft *draft;     /* the innermost body, or NULL */
     const Origin *caller; /* where the text being evaluated was called */
     const char *path;     /* prefix of parameter names */
     const char *key;      /* random numbers belong to this name; NULL: to their order in the graph */
@@ -66,9 +66,9 @@ Node *value_tensor(Evaluation *e, Value v);
 int64_t value_integer(Evaluation *e, Value v, const char *what);
 
 /* ---- Nodes ---- */
-/* A node of frame `from`, or of none, as seen in the body being built. */
-Node *evaluation_enter(Evaluation *e, Node *n, Frame *from);
-Node *frame_add(Graph *g, Frame *f, Node *given, Node *place);
+/* A node of draft `from`, or of none, as seen in the body being built. */
+Node *evaluation_enter(Evaluation *e, Node *n, BodyDraft *from);
+Node *draft_add(Graph *g, BodyDraft *f, Node *given, Node *place);
 Node *evaluation_seed(Evaluation *e);
 Node *evaluation_weight(Evaluation *e); /* or NULL */
 bool evaluation_train(Evaluation *e);
@@ -87,7 +87,7 @@ Value evaluate_entry(Evaluation *e, Entry *entry);
 Value apply_call(Evaluation *e, const Syntax *s); /* apply.c */
 Value apply_entry(Evaluation *e, const Entry *callee, int given, int count, const Argument *argument);
 void apply_arguments(Evaluation *e, const Entry *callee, const Syntax *s, Argument *argument);
-const Entry *apply_find(Evaluation *e, const Scope *scope, const char *name);
+const Entry *apply_find(Evaluation *e, const Scope *scope, const char *name, bool (*right)(const Entry *));
 void apply_bind(Evaluation *e, const Node *call);
 int apply_parameter(const Node *call, int input);
 Value evaluate_index(Evaluation *e, const Syntax *s);                             /* subscript.c */

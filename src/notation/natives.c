@@ -5,7 +5,8 @@
 #include <string.h>
 
 typedef struct NativeRow {
-    const char *name, *takes, *category;
+    NativeNote note;
+    const char *category;
     GivenFunction *make;
 } NativeRow;
 
@@ -255,53 +256,77 @@ static Value native_conform(Evaluation *e, const Given *given)
 /* ---- The table ---- */
 
 static const NativeRow natives_table[] = {
-    {"sum", "x axis..", NULL, native_sum},
-    {"mean", "x axis..", NULL, native_mean},
-    {"amax", "x axis..", NULL, native_amax},
-    {"amin", "x axis..", NULL, native_amin},
-    {"prod", "x axis..", NULL, native_prod},
-    {"var", "x axis.. correction?", NULL, native_var},
-    {"std", "x axis.. correction?", NULL, native_std},
-    {"argmax", "x axis?", NULL, native_argmax},
-    {"argmin", "x axis?", NULL, native_argmin},
-    {"reshape", "x shape..", NULL, native_reshape},
-    {"flatten", "x", NULL, native_flatten},
-    {"transpose", "x axes..", NULL, native_transpose},
-    {"expand", "x shape..", NULL, native_expand},
-    {"broadcast", "x shape..", NULL, native_expand},
-    {"slice", "x begin step size", NULL, native_slice},
-    {"pad", "x axis before after", NULL, native_pad},
-    {"concat", "x.. axis?", NULL, native_concat},
-    {"stack", "x.. axis?", NULL, native_stack},
-    {"split", "x count axis?", NULL, native_split},
-    {"take", "x i", NULL, native_take},
-    {"gather", "x i", NULL, native_take},
-    {"scatter", "x i size", NULL, native_scatter},
-    {"pick", "x i", NULL, native_pick},
-    {"onehot", "i n", NULL, native_onehot},
-    {"iota", "shape.. axis?", NULL, native_iota},
-    {"arange", "n", NULL, native_arange},
-    {"zeros", "shape..", NULL, native_zeros},
-    {"ones", "shape..", NULL, native_ones},
-    {"shape", "x", NULL, native_shape},
-    {"dim", "x axis", NULL, native_dim},
-    {"rank", "x", NULL, native_rank},
-    {"size", "x", NULL, native_size},
-    {"inverse", "axes..", NULL, native_inverse},
-    {"conform", "x like", NULL, native_conform},
-    {"cast", "x type", NULL, native_cast},
-    {"uniform", "shape.. low? high?", NULL, native_uniform},
-    {"normal", "shape.. mean? std?", NULL, native_normal},
-    {"dropout", "x p?", NULL, native_dropout},
-    {"residual", "x net", "layer", native_residual},
-    {"repeat", "x n net", "layer", native_repeat},
+    {{"sum", "x axis..", "sum over the axes named, or all; they stay, of size 1"}, NULL, native_sum},
+    {{"mean", "x axis..", "mean over the axes named, or all"}, NULL, native_mean},
+    {{"amax", "x axis..", "the largest over the axes named, or all"}, NULL, native_amax},
+    {{"amin", "x axis..", "the smallest over the axes named, or all"}, NULL, native_amin},
+    {{"prod", "x axis..", "product over the axes named, or all"}, NULL, native_prod},
+    {{"var", "x axis.. correction?",
+      "variance over the axes named, or all: of a population, or of a sample with correction=1"},
+     NULL,
+     native_var},
+    {{"std", "x axis.. correction?", "square root of var"}, NULL, native_std},
+    {{"argmax", "x axis?",
+      "position (i32) of the largest along an axis, or in the flattened tensor; the first of equals"},
+     NULL,
+     native_argmax},
+    {{"argmin", "x axis?", "position (i32) of the smallest"}, NULL, native_argmin},
+    {{"reshape", "x shape..", "the same elements in another shape; one size may be -1"},
+     NULL,
+     native_reshape},
+    {{"flatten", "x", "[n, ...] as [n, product]: each example a row"}, NULL, native_flatten},
+    {{"transpose", "x axes..", "axis a of the result is axis axes[a] of x"}, NULL, native_transpose},
+    {{"expand", "x shape..", "axes of size 1, and new ones in front, repeat"}, NULL, native_expand},
+    {{"broadcast", "x shape..", "expand"}, NULL, native_expand},
+    {{"slice", "x begin step size", "y[i] = x[begin + i*step]; x[a:b:c] is the same"}, NULL, native_slice},
+    {{"pad", "x axis before after",
+      "zeros before and after along an axis; pad(x, begin, step, size) with tuples undoes slice"},
+     NULL,
+     native_pad},
+    {{"concat", "x.. axis?", "tensors one after the other along an axis (0)"}, NULL, native_concat},
+    {{"stack", "x.. axis?", "tensors along a new axis (0)"}, NULL, native_stack},
+    {{"split", "x count axis?", "a tuple of equal parts along an axis (0)"}, NULL, native_split},
+    {{"take", "x i", "rows of x at the positions i; x[i] is the same"}, NULL, native_take},
+    {{"gather", "x i", "take"}, NULL, native_take},
+    {{"scatter", "x i size", "the sum of rows x into zeros [size, ..] at the positions i"},
+     NULL,
+     native_scatter},
+    {{"pick", "x i", "x[.., i]: one element of each row, [.., 1]"}, NULL, native_pick},
+    {{"onehot", "i n", "1 at the position i along a new last axis of size n, else 0"}, NULL, native_onehot},
+    {{"iota", "shape.. axis?", "the position along an axis (0)"}, NULL, native_iota},
+    {{"arange", "n", "0, 1, ... n - 1"}, NULL, native_arange},
+    {{"zeros", "shape..", "0 everywhere"}, NULL, native_zeros},
+    {{"ones", "shape..", "1 everywhere"}, NULL, native_ones},
+    {{"shape", "x", "the sizes, a tuple"}, NULL, native_shape},
+    {{"dim", "x axis", "the size of one axis"}, NULL, native_dim},
+    {{"rank", "x", "the number of axes"}, NULL, native_rank},
+    {{"size", "x", "the number of elements"}, NULL, native_size},
+    {{"inverse", "axes..", "the order of axes that undoes a transpose"}, NULL, native_inverse},
+    {{"conform", "x like", "x summed or repeated to the shape of another"}, NULL, native_conform},
+    {{"cast", "x type", "x as real, i32 or u8"}, NULL, native_cast},
+    {{"uniform", "shape.. low? high?",
+      "random in [0, 1); in [-low, low) with one number, in [low, high) with two"},
+     NULL,
+     native_uniform},
+    {{"normal", "shape.. mean? std?",
+      "random with mean 0 and deviation 1; with one number, that deviation; with two, mean and std"},
+     NULL,
+     native_normal},
+    {{"dropout", "x p?",
+      "in training, a share p (.5) of x becomes 0 and the rest is enlarged by 1/(1 - p) (Srivastava et al. 2014)"},
+     NULL,
+     native_dropout},
+    {{"residual", "x net", "x plus what layers make of it (He et al. 2016)"}, "layer", native_residual},
+    {{"repeat", "x n net", "n copies of layers in sequence, each with its own parameters"},
+     "layer",
+     native_repeat},
 };
 
 static Value native_row(Evaluation *e, void *context, int count, const Argument *argument)
 {
     const NativeRow *row = context;
-    Given given = {.name = row->name};
-    native_match(e, row->takes, count, argument, &given);
+    Given given = {.name = row->note.name};
+    native_match(e, row->note.takes, count, argument, &given);
     return row->make(e, &given);
 }
 
@@ -318,6 +343,11 @@ static void natives_add_constants(Scope *s)
         scope_add_value(s, type_name[t], (Value){.kind = VALUE_WORD, .word = type_name[t]});
 }
 
+const NativeNote *notation_native(size_t index)
+{
+    return index < sizeof natives_table / sizeof *natives_table ? &natives_table[index].note : NULL;
+}
+
 void natives_add(Scope *s)
 {
     for (int op = 0; op < OP_COUNT; op++)
@@ -325,7 +355,7 @@ void natives_add(Scope *s)
             scope_add_native(s, ops_table[op].name, NULL, native_primitive,
                              (void *)(uintptr_t)&ops_table[op]);
     for (size_t i = 0; i < sizeof natives_table / sizeof *natives_table; i++)
-        scope_add_native(s, natives_table[i].name, natives_table[i].category, native_row,
+        scope_add_native(s, natives_table[i].note.name, natives_table[i].category, native_row,
                          (void *)(uintptr_t)&natives_table[i]);
     natives_add_constants(s);
 }

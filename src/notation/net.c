@@ -75,8 +75,8 @@ Value native_residual(Evaluation *e, const Given *given)
     if (!shape_equal(x->shape, y->shape))
         evaluation_raise(
             e, NULL,
-            "residual adds what its layers give to what they get, but they make %s of %s; end with a layer that gives the shape back",
-            shape_text(a, y->shape), shape_text(a, x->shape));
+            "residual adds %s to what its layers make of it, %s; end them with a layer that gives %s",
+            shape_text(a, x->shape), shape_text(a, y->shape), shape_text(a, x->shape));
     return value_node(graph_binary(e->graph, OP_add, x, y));
 }
 

@@ -11,7 +11,7 @@
  *   unary  = "-" unary | post ["^" unary]          -x^2 is -(x^2)
  *   post   = prim {"'" | "[" index {"," index} "]" | "{" pattern "->" pattern "}"}
  *   index  = expr | [expr] ":" [expr] [":" expr] | ".."      pattern as in einops: {n t (h d) -> n h t d}
- *   prim   = number | name | "(" expr {"," expr} ")" | name "(" [arg {"," arg}] ")"
+ *   prim   = number | name | "(" expr {"," expr} ")" | name ["." tag] "(" [arg {"," arg}] ")"
  *          | "for" name "<" prim ["along" name {"," name}] "{" text "}"
  *   arg    = [name "="] (expr | net)
  *   row    = name "(" [inputs] {"," hyper} ["|" decl {"," decl}] ")" ":" text
@@ -20,7 +20,17 @@
  *   decl   = name ["as" path] "[" dims "]" ("~" initialiser | "=" expr)     parameters, or states where `<-` is used
  *   net    = layer {layer}                         layer = name ["(" args ")"]
  *
- * Sizes, axes and flags are ordinary expressions that fold to constants. */
+ * - Sizes, axes and flags are ordinary expressions that fold to constants; so is `train`. shape(x) and (1, 2) are
+ *   tuples: a, b = shape(x) takes one apart, shape(x)[0] is an item. A function's name is a value, too: f(x, act=relu).
+ * - Names of a row before its first value are inputs, but where one has [dims], those after it without are not:
+ *   dense(x[.., in], n). Axes that a pattern names become known, as those of inputs do.
+ * - A definition sees what it is given, its own names, functions and constants; not the caller's tensors.
+ * - A parameter's name is the path of the call, then the tag, then its own: dense.query(x, 8) in layer 3 has
+ *   3.query.weight. It is made when the text first asks for it.
+ * - x <- e gives the parameter or state x its value of the next step, and from there on x means e.
+ * - A row without parameters and assignments becomes one node when called with tensors (graph.h, Call).
+ * - In a loop, names that exist before it and are assigned in it are carried from turn to turn; its value is the stack
+ *   of its last expression. A random number drawn in a loop is the same in each turn. */
 #ifndef NOTATION_NOTATION_H
 #define NOTATION_NOTATION_H
 
@@ -83,6 +93,13 @@ const char *row_input(const Row *r, int index); /* its name */
 /* Calls see(context, row) for every row of the scope and those around it, innermost first, in order of addition. */
 void scope_each_row(const Scope *s, void (*see)(void *context, const char *category, const Row *r),
                     void *context);
+
+/* The natives of every scope, for documentation; NULL after the last. `takes` are the names of the arguments, ".." after
+ * a list, "?" after one that may be left out. */
+typedef struct NativeNote {
+    const char *name, *takes, *note;
+} NativeNote;
+const NativeNote *notation_native(size_t index);
 
 /* ---- Evaluating. All raise with the text and a caret; the graph must have been made with the same Error as the
  * scope's arena. ---- */

@@ -91,7 +91,7 @@ static int side_rests(Evaluation *e, const Syntax *side)
 /* The size that a name already means; -1 if it means nothing yet. */
 static int64_t axis_known(Evaluation *e, const Axis *a)
 {
-    Entry *entry = a->name ? scope_value(e->scope, a->name) : NULL;
+    Entry *entry = a->name ? scope_within(e->scope, a->name) : NULL;
     if (!entry) return -1;
     Value v = evaluate_entry(e, entry);
     double number;

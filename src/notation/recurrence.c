@@ -14,7 +14,7 @@ typedef struct Carried {
 typedef struct Turn {
     Evaluation *outside, *inside;
     const Syntax *loop;
-    Frame frame;
+    BodyDraft draft;
     int carried, room;
     Carried *carry;
 } Turn;
@@ -23,7 +23,7 @@ static void turn_bind(Turn *t, const char *name, Node *n)
 {
     Entry *entry = scope_set(t->inside->scope, ENTRY_VALUE, name);
     entry->value = value_node(n);
-    entry->frame = &t->frame;
+    entry->draft = &t->draft;
 }
 
 /* ---- What is carried ---- */
@@ -44,7 +44,7 @@ static void turn_carry(Turn *t, const char *name, int at)
     if (turn_walks(t, name))
         evaluation_raise(e, evaluate_origin(e, t->loop, at),
                          "%s is what this loop walks along; give the new value another name", name);
-    if (!entry) return;
+    if (!entry || entry->kind == ENTRY_NUMBER) return; /* a size stays what it is */
     Node *first = value_tensor(e, evaluate_entry(e, entry));
     if (first->type == TYPE_SCALAR) first = graph_cast(e->graph, first, TYPE_REAL);
     if (t->carried == t->room) {
@@ -53,7 +53,7 @@ static void turn_carry(Turn *t, const char *name, int at)
         if (t->carried) memcpy(more, t->carry, (size_t)t->carried * sizeof *more);
         t->carry = more;
     }
-    Node *place = frame_add(e->graph, &t->frame, first, graph_place(e->graph, first->type, first->shape));
+    Node *place = draft_add(e->graph, &t->draft, first, graph_place(e->graph, first->type, first->shape));
     t->carry[t->carried++] = (Carried){name, place};
     turn_bind(t, name, place);
 }
@@ -79,7 +79,7 @@ static void turn_along(Turn *t, const Part *part, int64_t count)
         evaluation_raise(e, NULL, "%s has shape %s, but the loop takes %lld turns along its axis 0",
                          part->name, text, (long long)count);
     Node *place = graph_place(e->graph, x->type, shape_of(x->shape.rank - 1, x->shape.dim + 1));
-    turn_bind(t, part->name, frame_add(e->graph, &t->frame, x, place));
+    turn_bind(t, part->name, draft_add(e->graph, &t->draft, x, place));
 }
 
 /* ---- What comes out ---- */
@@ -96,10 +96,11 @@ static Node *turn_next(Turn *t, const Carried *c)
     Node *n = value_tensor(e, evaluate_entry(e, scope_value(e->scope, c->name))), *first = c->place;
     if (n->type == TYPE_SCALAR && first->type == TYPE_REAL) n = graph_expand(e->graph, n, first->shape);
     if (n->type != first->type || !shape_equal(n->shape, first->shape))
-        evaluation_raise(e, NULL,
-                         "%s starts as %s %s but is %s %s after a turn; give it that shape before the loop",
-                         c->name, type_name[first->type], shape_text(a, first->shape), type_name[n->type],
-                         shape_text(a, n->shape));
+        evaluation_raise(
+            e, NULL,
+            "%s starts as %s %s but is %s %s after a turn; give it that shape before the loop, or another name in it",
+            c->name, type_name[first->type], shape_text(a, first->shape), type_name[n->type],
+            shape_text(a, n->shape));
     return n;
 }
 
@@ -124,10 +125,10 @@ static Body turn_body(Turn *t, Value last, Node *position)
         b.output[i] = turn_next(t, &t->carry[i]);
     for (int i = 0; i < values; i++)
         b.output[t->carried + i] = turn_real(e, value_tensor(e, tuple ? last.item[i] : last));
-    b.inputs = t->frame.count + 1; /* now that all that enters is known */
+    b.inputs = t->draft.count + 1; /* now that all that enters is known */
     b.input = arena_new(a, (size_t)b.inputs, sizeof *b.input);
-    if (t->frame.count) memcpy(b.input, t->frame.place, (size_t)t->frame.count * sizeof *b.input);
-    b.input[t->frame.count] = position;
+    if (t->draft.count) memcpy(b.input, t->draft.place, (size_t)t->draft.count * sizeof *b.input);
+    b.input[t->draft.count] = position;
     return b;
 }
 
@@ -137,7 +138,7 @@ static Value turn_value(Turn *t, Node *loop, int outputs)
     for (int i = 0; i < t->carried; i++) {
         Entry *entry = scope_set(e->scope, ENTRY_VALUE, t->carry[i].name);
         entry->value = value_node(graph_output(e->graph, loop, i));
-        entry->frame = e->frame;
+        entry->draft = e->draft;
     }
     int values = outputs - t->carried;
     if (!values) return (Value){.kind = VALUE_NONE};
@@ -155,19 +156,19 @@ Value evaluate_loop(Evaluation *e, const Syntax *s)
     int64_t count = evaluate_integer(e, s->part[0].syntax, "the number of turns");
     if (count < 1) evaluation_raise(e, NULL, "a loop takes at least one turn, not %lld", (long long)count);
     Evaluation in = *e;
-    Turn t = {.outside = e, .inside = &in, .loop = s, .frame = {.outer = e->frame}};
+    Turn t = {.outside = e, .inside = &in, .loop = s, .draft = {.outer = e->draft}};
     in.scope = scope_new(&g->arena, e->scope);
-    in.frame = &t.frame;
+    in.draft = &t.draft;
     in.turning = true;
     syntax_any(s->part[1].syntax, turn_assigns, &t);
     for (int i = 2; i < s->parts; i++)
         turn_along(&t, &s->part[i], count);
     g->origin = here;
-    t.frame.own = t.frame.count;
+    t.draft.own = t.draft.count;
     Node *position = graph_place(g, TYPE_I32, shape_of(0, NULL));
     turn_bind(&t, s->name, position);
     Value last = evaluate(&in, s->part[1].syntax);
     Body body = turn_body(&t, last, position);
     Loop loop = {.count = count, .carried = t.carried, .stacked = s->parts - 2, .body = body};
-    return turn_value(&t, graph_loop(g, loop, t.frame.count, t.frame.given), body.outputs);
+    return turn_value(&t, graph_loop(g, loop, t.draft.count, t.draft.given), body.outputs);
 }

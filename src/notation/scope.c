@@ -30,12 +30,18 @@ bool entry_value(const Entry *e)
     return !entry_function(e);
 }
 
+bool entry_partial(const Entry *e)
+{
+    static const char *const partial[] = {"loss", "optimizer", "schedule", "initialiser", "clip"};
+    for (size_t i = 0; e->category && i < sizeof partial / sizeof *partial; i++)
+        if (!strcmp(e->category, partial[i])) return true;
+    return false;
+}
+
 bool entry_layer(const Entry *e)
 {
-    static const char *const other[] = {"loss", "optimizer", "schedule", "initialiser", "clip", "helper"};
-    for (size_t i = 0; e->category && i < sizeof other / sizeof *other; i++)
-        if (!strcmp(e->category, other[i])) return false;
-    return e->kind == ENTRY_ROW ? e->row->inputs == 1 : e->kind == ENTRY_NATIVE;
+    if (entry_partial(e) || (e->category && !strcmp(e->category, "helper"))) return false;
+    return e->kind == ENTRY_ROW ? e->row->parameters > 0 : e->kind == ENTRY_NATIVE;
 }
 
 static bool entry_open(const Entry *e)
@@ -72,6 +78,17 @@ Entry *scope_value(const Scope *s, const char *name)
 Entry *scope_function(const Scope *s, const char *name)
 {
     return scope_find(s, name, entry_function);
+}
+
+Entry *scope_within(const Scope *s, const char *name)
+{
+    uint64_t hash = hash_string(name);
+    Entry *e = NULL;
+    for (bool closed = false; s && !e && !closed; s = s->outer) {
+        e = scope_here(s, name, hash, entry_value);
+        closed = s->closed;
+    }
+    return e;
 }
 
 const char *scope_nearest(const Scope *s, Arena *a, const char *word, bool (*right)(const Entry *))

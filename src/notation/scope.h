@@ -7,10 +7,10 @@
 
 #include "notation/syntax.h"
 
-struct Frame;
+struct BodyDraft;
 
 typedef enum EntryKind {
-    ENTRY_VALUE,  /* value, in frame */
+    ENTRY_VALUE,  /* value, in draft */
     ENTRY_NUMBER, /* number: a constant of any graph */
     ENTRY_DECL,   /* decl: becomes a value when first asked for */
     ENTRY_ROW,    /* row */
@@ -22,9 +22,9 @@ typedef struct Entry {
     const char *name, *category;
     uint64_t hash;
     Value value;
-    struct Frame *frame; /* whose body the value's nodes belong to; NULL: to none */
-    Node *leaf;          /* what <- writes, once the name means a newer value */
-    const char *bound;   /* of a dimension's name: where its size came from, for messages */
+    struct BodyDraft *draft; /* whose body the value's nodes belong to; NULL: to none */
+    Node *leaf;              /* what <- writes, once the name means a newer value */
+    const char *bound;       /* of a dimension's name: where its size came from, for messages */
     double number;
     const Decl *decl;
     Row *row;
@@ -48,6 +48,9 @@ struct Scope {
 Entry *scope_value(const Scope *s, const char *name);
 Entry *scope_function(const Scope *s, const char *name);
 
+/* As scope_value, within the definition: a constant further out does not count. */
+Entry *scope_within(const Scope *s, const char *name);
+
 /* Gives the name a new value in this very scope; what it meant here before is forgotten. */
 Entry *scope_set(Scope *s, EntryKind kind, const char *name);
 
@@ -58,5 +61,7 @@ bool entry_function(const Entry *e);
 bool entry_value(const Entry *e);
 /* Can stand in a net: maps one tensor to one. */
 bool entry_layer(const Entry *e);
+/* Is written without its first arguments: a loss, an optimizer, a schedule. */
+bool entry_partial(const Entry *e);
 
 #endif

@@ -105,9 +105,27 @@ static Node *subscript_cut(Evaluation *e, Node *x, const Window *w)
     return w->rows ? graph_binary(e->graph, OP_take, x, w->rows) : x;
 }
 
+/* shape(x)[0], shape(x)[1:]: an item of a tuple, or a shorter tuple. */
+static Value subscript_tuple(Evaluation *e, const Syntax *s, Value v)
+{
+    const Syntax *item = s->part[1].syntax;
+    Shape shape = shape_of(1, (int64_t[]){v.count});
+    Window w = {.shape = shape, .size = shape, .step = {1}};
+    if (s->parts > 2) evaluation_raise(e, NULL, "a tuple has one index, not %d", s->parts - 1);
+    if (item->kind != SYNTAX_REST) subscript_item(e, item, &w, 0);
+    if (w.rows) evaluation_raise(e, NULL, "the index of a tuple must be a number that is known");
+    if (w.drop[0]) return v.item[w.begin[0]];
+    Value part = value_tuple(e, (int)w.size.dim[0]);
+    for (int i = 0; i < part.count; i++)
+        part.item[i] = v.item[w.begin[0] + i * w.step[0]];
+    return part;
+}
+
 Value evaluate_index(Evaluation *e, const Syntax *s)
 {
-    Node *x = evaluate_tensor(e, s->part[0].syntax);
+    Value v = evaluate(e, s->part[0].syntax);
+    if (v.kind == VALUE_TUPLE) return subscript_tuple(e, s, v);
+    Node *x = value_tensor(e, v);
     const Origin *here = e->graph->origin;
     Window w = {.shape = x->shape, .size = x->shape};
     for (int a = 0; a < x->shape.rank; a++)

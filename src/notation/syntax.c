@@ -7,6 +7,7 @@ typedef struct Parser {
     Arena *arena;
     Lexer lexer;
     int depth;
+    int opened; /* where the innermost open bracket stands; -1: none */
 } Parser;
 
 /* ---- Tokens ---- */
@@ -32,8 +33,11 @@ static const char *parser_found(const Parser *p)
     return arena_print(p->arena, "%.*s", t->end - t->at, text + t->at);
 }
 
+/* A text that ends too early has most likely left a bracket open, so that is where the message points. */
 static _Noreturn void parser_expected(Parser *p, const char *what)
 {
+    if (parser_kind(p) == TOKEN_END && p->opened >= 0)
+        lexer_raise(&p->lexer, p->opened, "this %c is never closed", p->lexer.source->text[p->opened]);
     lexer_raise(&p->lexer, p->lexer.token.at, "expected %s here, not %s", what, parser_found(p));
 }
 
@@ -42,12 +46,20 @@ static void parser_want(Parser *p, int kind, const char *what)
     if (!parser_skip(p, kind)) parser_expected(p, what);
 }
 
-/* The bracket that ends what began at `opened`; the message points at the one that was left open. */
-static void parser_close(Parser *p, int kind, int opened, const char *what)
+/* Goes past an opening bracket. Returns the one around it, for parser_close. */
+static int parser_open(Parser *p)
 {
-    if (parser_kind(p) == TOKEN_END)
-        lexer_raise(&p->lexer, opened, "this %c is never closed", p->lexer.source->text[opened]);
-    parser_want(p, kind, what);
+    int around = p->opened;
+    p->opened = p->lexer.token.at;
+    lexer_next(&p->lexer);
+    return around;
+}
+
+static void parser_close(Parser *p, int kind, int around, const char *what)
+{
+    if (parser_kind(p) != kind) parser_expected(p, what);
+    p->opened = around;
+    lexer_next(&p->lexer);
 }
 
 static const char *parser_name(Parser *p, const char *what)
@@ -144,13 +156,12 @@ static void syntax_argument(Parser *p, Syntax *call)
 
 static void syntax_arguments(Parser *p, Syntax *call)
 {
-    int opened = p->lexer.token.at;
-    lexer_next(&p->lexer);
+    int around = parser_open(p);
     if (parser_kind(p) != ')') do
             syntax_argument(p, call);
         while (parser_skip(p, ','));
     call->end = p->lexer.token.end;
-    parser_close(p, ')', opened, "a comma or ) after the argument");
+    parser_close(p, ')', around, "a comma or ) after the argument");
 }
 
 /* A name alone, or a call: name(...) or name.tag(...). */
@@ -192,8 +203,7 @@ static const Syntax *syntax_number(Parser *p)
 
 static const Syntax *syntax_parenthesis(Parser *p)
 {
-    int opened = p->lexer.token.at;
-    lexer_next(&p->lexer);
+    int opened = p->lexer.token.at, around = parser_open(p);
     const Syntax *first = syntax_expression(p), *s = first;
     if (parser_kind(p) == ',') {
         Syntax *tuple = syntax_new(p, SYNTAX_TUPLE, opened);
@@ -202,7 +212,7 @@ static const Syntax *syntax_parenthesis(Parser *p)
             if (parser_kind(p) != ')') syntax_add(p, tuple, syntax_expression(p));
         s = tuple;
     }
-    parser_close(p, ')', opened, "an operator, a comma or )");
+    parser_close(p, ')', around, "an operator, a comma or )");
     return s;
 }
 
@@ -231,14 +241,14 @@ static const Syntax *syntax_loop(Parser *p)
     syntax_add(p, loop, syntax_primary(p));
     syntax_add(p, loop, NULL);
     syntax_along(p, loop);
-    int opened = p->lexer.token.at, brackets = p->lexer.brackets;
+    int brackets = p->lexer.brackets;
     if (parser_kind(p) != '{') parser_expected(p, "along or {");
     p->lexer.brackets = 0;
-    lexer_next(&p->lexer);
+    int around = parser_open(p);
     loop->part[1].syntax = syntax_statements(p, '}');
     p->lexer.brackets = brackets;
     loop->end = p->lexer.token.end;
-    parser_close(p, '}', opened, "; or }");
+    parser_close(p, '}', around, "; or }");
     return loop;
 }
 
@@ -276,11 +286,11 @@ static const Syntax *syntax_index(Parser *p, const Syntax *base)
 {
     Syntax *s = syntax_new(p, SYNTAX_INDEX, p->lexer.token.at);
     syntax_add(p, s, base);
-    lexer_next(&p->lexer);
+    int around = parser_open(p);
     do
         syntax_add(p, s, syntax_item(p));
     while (parser_skip(p, ','));
-    parser_close(p, ']', s->at, "a comma, : or ]");
+    parser_close(p, ']', around, "a comma, : or ]");
     return s;
 }
 
@@ -301,10 +311,11 @@ static const Syntax *syntax_axis(Parser *p)
     int at = p->lexer.token.at;
     if (parser_kind(p) == TOKEN_NUMBER) return syntax_number(p);
     if (parser_skip(p, TOKEN_REST)) return syntax_new(p, SYNTAX_REST, at);
-    if (parser_skip(p, '(')) {
+    if (parser_kind(p) == '(') {
+        int around = parser_open(p);
         parser_deeper(p);
         const Syntax *group = syntax_axes(p);
-        parser_close(p, ')', at, "the name of an axis or )");
+        parser_close(p, ')', around, "the name of an axis or )");
         p->depth--;
         return group;
     }
@@ -319,12 +330,12 @@ static const Syntax *syntax_pattern(Parser *p, const Syntax *base)
     int brackets = p->lexer.brackets;
     syntax_add(p, s, base);
     p->lexer.brackets = 1; /* a line end in a pattern is a blank */
-    lexer_next(&p->lexer);
+    int around = parser_open(p);
     syntax_add(p, s, syntax_axes(p));
-    if (parser_kind(p) != TOKEN_END) parser_want(p, TOKEN_TO, "the name of an axis or ->");
+    parser_want(p, TOKEN_TO, "the name of an axis or ->");
     syntax_add(p, s, syntax_axes(p));
     p->lexer.brackets = brackets;
-    parser_close(p, '}', s->at, "the name of an axis or }");
+    parser_close(p, '}', around, "the name of an axis or }");
     return s;
 }
 
@@ -501,13 +512,13 @@ static const Syntax *syntax_statements(Parser *p, int closing)
 static void row_dims(Parser *p, int *dims, const Syntax ***dim)
 {
     Syntax *list = syntax_new(p, SYNTAX_TUPLE, p->lexer.token.at);
-    lexer_next(&p->lexer);
+    int around = parser_open(p);
     if (parser_kind(p) != ']') do {
             int at = p->lexer.token.at;
             syntax_add(p, list,
                        parser_skip(p, TOKEN_REST) ? syntax_new(p, SYNTAX_REST, at) : syntax_expression(p));
         } while (parser_skip(p, ','));
-    parser_close(p, ']', list->at, "a comma or ]");
+    parser_close(p, ']', around, "a comma or ]");
     *dims = list->parts;
     *dim = arena_new(p->arena, (size_t)list->parts, sizeof **dim);
     for (int i = 0; i < list->parts; i++)
@@ -559,8 +570,9 @@ static void row_decl(Parser *p, Row *row)
     if (parser_kind(p) != '[') parser_expected(p, "the shape in [ ]");
     row_dims(p, &d.dims, &d.dim);
     d.drawn = parser_kind(p) == '~';
-    if (!d.drawn && parser_kind(p) != '=') parser_expected(p, "~ and an initialiser, or = and a value,");
+    if (!d.drawn && parser_kind(p) != '=') parser_expected(p, "~ and an initialiser or = and a value");
     lexer_next(&p->lexer);
+    if (d.drawn && parser_kind(p) != TOKEN_NAME) parser_expected(p, "the name of an initialiser");
     d.value = d.drawn ? syntax_layer(p) : syntax_expression(p);
     row->decl[row->decls++] = d;
 }
@@ -572,22 +584,22 @@ static bool row_assigns(void *context, const Syntax *s)
 
 static void row_head(Parser *p, Row *row, size_t room)
 {
-    int opened = p->lexer.token.at;
     row->parameter = arena_new(p->arena, room, sizeof *row->parameter);
     row->decl = arena_new(p->arena, room, sizeof *row->decl);
-    parser_want(p, '(', "( and the inputs");
+    if (parser_kind(p) != '(') parser_expected(p, "( and the inputs");
+    int around = parser_open(p);
     if (parser_kind(p) != ')' && parser_kind(p) != '|') do
             row_parameter(p, row);
         while (parser_skip(p, ','));
     if (parser_skip(p, '|')) do
             row_decl(p, row);
         while (parser_skip(p, ','));
-    parser_close(p, ')', opened, "a comma, | or )");
+    parser_close(p, ')', around, "a comma, | or )");
 }
 
 void syntax_row(Arena *a, const Source *source, Row *row)
 {
-    Parser p = {.arena = a};
+    Parser p = {.arena = a, .opened = -1};
     lexer_start(&p.lexer, a->error, source);
     lexer_next(&p.lexer);
     row->source = source;
@@ -606,7 +618,7 @@ void syntax_row(Arena *a, const Source *source, Row *row)
 
 const Syntax *syntax_text(Arena *a, const Source *source)
 {
-    Parser p = {.arena = a};
+    Parser p = {.arena = a, .opened = -1};
     lexer_start(&p.lexer, a->error, source);
     lexer_next(&p.lexer);
     return syntax_statements(&p, TOKEN_END);
@@ -614,12 +626,14 @@ const Syntax *syntax_text(Arena *a, const Source *source)
 
 const Syntax *syntax_net(Arena *a, const Source *source)
 {
-    Parser p = {.arena = a};
+    Parser p = {.arena = a, .opened = -1};
     lexer_start(&p.lexer, a->error, source);
     p.lexer.brackets = 1; /* a line end in a net is a blank */
     lexer_next(&p.lexer);
     Syntax *net = syntax_new(&p, SYNTAX_NET, 0);
     syntax_layers(&p, net);
+    if (parser_kind(&p) == ',')
+        lexer_raise(&p.lexer, p.lexer.token.at, "layers follow each other without commas");
     if (parser_kind(&p) != TOKEN_END || !net->parts) parser_expected(&p, "the name of a layer");
     return net;
 }

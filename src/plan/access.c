@@ -33,8 +33,10 @@ static bool access_views(OpCode op)
 static Access access_base(Node *n)
 {
     Access a = {.base = n};
-    if (n->op == OP_iota) a.stride[n->attribute[0]] = 1; /* positions: the value is the offset */
-    else if (n->type != TYPE_SCALAR) shape_strides(n->shape, a.stride);
+    if (n->op == OP_iota)
+        a.stride[n->attribute[0]] = 1; /* positions: the value is the offset */
+    else if (n->type != TYPE_SCALAR)
+        shape_strides(n->shape, a.stride);
     return a;
 }
 
@@ -77,14 +79,16 @@ static bool access_reshape(const Node *n, const Access *in, Access *out)
     int old = 0, new = 0;
     while (new < to->rank) {
         if (to->dim[new] == 1) {
-            out->stride[new++] = 0;
+            out->stride[new ++] = 0;
             continue;
         }
         int old_end = old + 1, new_end = new + 1;
         int64_t old_size = dim[old], new_size = to->dim[new];
         while (old_size != new_size)
-            if (old_size < new_size) old_size *= dim[old_end++];
-            else new_size *= to->dim[new_end++];
+            if (old_size < new_size)
+                old_size *= dim[old_end++];
+            else
+                new_size *= to->dim[new_end++];
         for (int a = old; a + 1 < old_end; a++)
             if (stride[a] != stride[a + 1] * dim[a + 1]) return false;
         int64_t step = stride[old_end - 1];
@@ -102,7 +106,9 @@ static bool access_through(const Node *n, const Access *in, Access *out)
 {
     *out = (Access){.base = in->base, .offset = in->offset};
     if (n->op == OP_reshape) return access_reshape(n, in, out);
-    (n->op == OP_expand ? access_expand : n->op == OP_transpose ? access_transpose : access_slice)(n, in, out);
+    (n->op == OP_expand      ? access_expand
+     : n->op == OP_transpose ? access_transpose
+                             : access_slice)(n, in, out);
     return true;
 }
 
@@ -129,23 +135,30 @@ static void access_own(Info *i)
 {
     i->dense = true;
     i->access = access_base(i->node);
-    if (i->node->op == OP_iota || i->node->type == TYPE_SCALAR) shape_strides(i->node->shape, i->access.stride);
+    if (i->node->op == OP_iota || i->node->type == TYPE_SCALAR)
+        shape_strides(i->node->shape, i->access.stride);
     i->kind = access_kind(i);
 }
 
 /* Kernels that read their inputs as plain arrays. The others take strides. */
 static bool access_wants_dense(const Node *n)
 {
-    return n->op == OP_take || n->op == OP_scatter || n->op == OP_pick || n->op == OP_argmax || n->op == OP_loop ||
-           n->op == OP_call;
+    return n->op == OP_take || n->op == OP_scatter || n->op == OP_pick || n->op == OP_argmax ||
+           n->op == OP_loop || n->op == OP_call;
 }
 
-/* A scalar, positions, or a strided view: not a plain array in memory. */
-static bool access_needs_copy(const Info *i)
+/* A view on a number or on positions, which are not in memory. */
+static bool access_is_made(const Info *i)
 {
-    if (i->node->type == TYPE_SCALAR) return false; /* handed over as a scalar */
-    return i->access.base->op == OP_iota || i->access.base->type == TYPE_SCALAR ||
-           !access_is_dense(i->node->shape, &i->access);
+    const Node *base = i->access.base;
+    return base->type == TYPE_SCALAR || base->op == OP_iota;
+}
+
+/* Must the kernel n have a copy of this input? A scalar is handed over as a scalar. */
+static bool access_needs_copy(const Node *n, const Info *in)
+{
+    if (in->node->type == TYPE_SCALAR || in->dense) return false;
+    return access_is_made(in) || (access_wants_dense(n) && !access_is_dense(in->node->shape, &in->access));
 }
 
 bool access_source(const Planning *p, const Info *i, Access *a)
@@ -161,11 +174,10 @@ void planning_access(Planning *p)
         Node *n = i->node;
         i->access = access_base(n);
         i->kind = access_kind(i);
-        if (access_wants_dense(n))
-            for (int x = 0; x < n->inputs; x++) {
-                Info *in = planning_info(p, n->input[x]);
-                if (access_needs_copy(in)) access_own(in);
-            }
+        for (int x = 0; i->kind == NODE_KERNEL && x < n->inputs; x++) {
+            Info *in = planning_info(p, n->input[x]);
+            if (access_needs_copy(n, in)) access_own(in);
+        }
         if (i->kind != NODE_VIEW) continue;
         Info *in = planning_info(p, n->input[0]);
         if (access_through(n, &in->access, &i->access)) continue;

@@ -5,7 +5,8 @@
 
 size_t type_bytes(Type t, Dtype dtype)
 {
-    static const size_t size[] = {[TYPE_REAL] = sizeof(float), [TYPE_I32] = 4, [TYPE_U8] = 1, [TYPE_SCALAR] = 8};
+    static const size_t size[] = {
+        [TYPE_REAL] = sizeof(float), [TYPE_I32] = 4, [TYPE_U8] = 1, [TYPE_SCALAR] = 8};
     return t == TYPE_REAL && dtype == DTYPE_F64 ? sizeof(double) : size[t];
 }
 
@@ -54,7 +55,11 @@ static Node *compile_copy(Planning *p, Node *value, int id)
 {
     Node *n = arena_new(p->arena, 1, sizeof *n);
     bool integer = value->type == TYPE_I32 || value->type == TYPE_U8;
-    *n = (Node){.op = integer ? OP_concat : OP_copy, .type = value->type, .shape = value->shape, .id = id, .inputs = 1};
+    *n = (Node){.op = integer ? OP_concat : OP_copy,
+                .type = value->type,
+                .shape = value->shape,
+                .id = id,
+                .inputs = 1};
     n->input = arena_new(p->arena, 1, sizeof *n->input);
     n->input[0] = value;
     n->attributes = integer;
@@ -75,7 +80,8 @@ static Info *compile_info(Planning *p, Node *n)
 
 static bool compile_is_view(const Node *n)
 {
-    return n->op == OP_leaf || n->op == OP_expand || n->op == OP_reshape || n->op == OP_transpose || n->op == OP_slice;
+    return n->op == OP_leaf || n->op == OP_expand || n->op == OP_reshape || n->op == OP_transpose ||
+           n->op == OP_slice;
 }
 
 /* Where a result goes. Kernels and reductions write an output themselves; other values are copied by a sink that
@@ -85,13 +91,15 @@ static void compile_sink(Planning *p, Sink sink)
     const Slot *slot = &p->program->slot[sink.slot];
     Info *value = planning_info(p, sink.root);
     Node *n = sink.root;
-    bool computes = !ops_table[n->op].elementwise && !compile_is_view(n) && n->op != OP_output && n->op != OP_loop &&
-                    n->op != OP_cast && n->op != OP_uniform && n->op != OP_normal && n->op != OP_iota && n->op != OP_const;
+    bool computes = !ops_table[n->op].elementwise && !compile_is_view(n) && n->op != OP_output &&
+                    n->op != OP_loop && n->op != OP_cast && n->op != OP_uniform && n->op != OP_normal &&
+                    n->op != OP_iota && n->op != OP_const;
     if (slot->output && computes && value->slot < 0) {
         value->slot = sink.slot;
         return;
     }
-    if (!slot->output && compile_is_view(n) && n->type == TYPE_REAL) n = compile_info(p, compile_copy(p, n, (int)p->infos + p->graph->nodes))->node;
+    if (!slot->output && compile_is_view(n) && n->type == TYPE_REAL)
+        n = compile_info(p, compile_copy(p, n, (int)p->infos + p->graph->nodes))->node;
     compile_info(p, compile_copy(p, n, (int)p->infos + p->graph->nodes))->sink = sink.slot;
 }
 
@@ -117,7 +125,8 @@ static void compile_prepare(Program *p)
     for (int i = 0; i < p->instructions; i++) {
         Instruction *now = &p->instruction[i];
         p->backend->prepare(p->backend, p, now);
-        size_t scratch = now->loop && now->loop->body->scratch > now->scratch ? now->loop->body->scratch : now->scratch;
+        size_t scratch =
+            now->loop && now->loop->body->scratch > now->scratch ? now->loop->body->scratch : now->scratch;
         if (scratch > p->scratch) p->scratch = scratch;
         p->has_barrier |= now->barrier || now->loop;
         p->multiply_adds += now->multiply_adds;
@@ -132,6 +141,10 @@ void planning_compile(Graph *g, Program *program, size_t sinks, Sink *sink)
     for (size_t i = 0; i < sinks; i++)
         root[i] = sink[i].root;
     planning_expand(g, program->backend, program->dtype, sinks, root);
+    planning_rewrite(g, sinks, root);
+#ifndef NDEBUG
+    graph_verify(g, root, sinks);
+#endif
     for (size_t i = 0; i < sinks; i++)
         sink[i].root = root[i];
     compile_infos(&p, sinks, sink);

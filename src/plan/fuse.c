@@ -63,7 +63,8 @@ static void fuse_join(Planning *p, Unit *a, Unit *b)
     int *all = arena_new(p->arena, (size_t)(a->members + b->members), sizeof *all);
     int n = 0;
     for (int i = 0, k = 0; i < a->members || k < b->members;)
-        all[n++] = k == b->members || (i < a->members && a->member[i] < b->member[k]) ? a->member[i++] : b->member[k++];
+        all[n++] = k == b->members || (i < a->members && a->member[i] < b->member[k]) ? a->member[i++]
+                                                                                      : b->member[k++];
     a->member = all;
     a->members = n;
     if (b->sums) {
@@ -88,7 +89,8 @@ static void fuse_try(Planning *p, Unit *a, Unit *b)
 
 static void fuse_edge(Planning *p, Info *from, int to, bool fusable, bool order)
 {
-    from->edge = planning_more(p->arena, from->edge, (size_t)from->edges, &from->edge_room, sizeof *from->edge);
+    from->edge =
+        planning_more(p->arena, from->edge, (size_t)from->edges, &from->edge_room, sizeof *from->edge);
     from->edge[from->edges++] = (Edge){to, fusable, order};
 }
 
@@ -119,9 +121,10 @@ static void fuse_sinks(Planning *p)
         if (p->info[s].sink < 0) continue;
         for (size_t l = 0; l < p->infos; l++) {
             const Info *leaf = &p->info[l];
-            if (leaf->kind != NODE_FREE || leaf->slot != p->info[s].sink || leaf->node->op != OP_leaf) continue;
+            if (leaf->kind != NODE_FREE || leaf->slot != p->info[s].sink || leaf->node->op != OP_leaf)
+                continue;
             for (int e = 0; e < leaf->edges; e++)
-                if (leaf->edge[e].to != (int)s) 
+                if (leaf->edge[e].to != (int)s)
                     fuse_edge(p, &p->info[leaf->edge[e].to], (int)s, leaf->edge[e].fusable, true);
         }
     }
@@ -162,6 +165,7 @@ void planning_fuse(Planning *p)
         Info *i = &p->info[k];
         if (i->kind != NODE_MAP) continue;
         for (int e = 0; e < i->edges; e++)
-            if (i->edge[e].fusable && p->info[i->edge[e].to].kind != NODE_KERNEL) fuse_try(p, i->unit, p->info[i->edge[e].to].unit);
+            if (i->edge[e].fusable && p->info[i->edge[e].to].kind != NODE_KERNEL)
+                fuse_try(p, i->unit, p->info[i->edge[e].to].unit);
     }
 }

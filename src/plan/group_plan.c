@@ -114,8 +114,9 @@ static int load_access(Grouping *o, Shape shape, const Access *a)
     load.kind = positions ? LOAD_IOTA : LOAD_TENSOR;
     load.from.slot = positions ? -1 : base->slot;
     load.from.type = a->base->type;
-    load.from.offset = positions ? a->offset
-                                 : base->offset + a->offset * (int64_t)type_bytes(a->base->type, o->p->program->dtype);
+    load.from.offset =
+        positions ? a->offset
+                  : base->offset + a->offset * (int64_t)type_bytes(a->base->type, o->p->program->dtype);
     grouping_strides(o, shape, a->stride, &load.from);
     return grouping_load(o, load);
 }

@@ -11,10 +11,14 @@ static void listing_shape(Text *out, const Shape *s)
 
 static void listing_view(const Program *p, const View *v, Text *out)
 {
-    if (v->slot == SLOT_WORK) text_print(out, " @%lld", (long long)v->offset);
-    else if (v->slot == SLOT_SCALARS) text_print(out, " s%lld", (long long)(v->offset / (int64_t)sizeof(double)));
-    else if (p->slot[v->slot].name[0]) text_print(out, " %s", p->slot[v->slot].name);
-    else text_print(out, " slot%d", v->slot);
+    if (v->slot == SLOT_WORK)
+        text_print(out, " @%lld", (long long)v->offset);
+    else if (v->slot == SLOT_SCALARS)
+        text_print(out, " s%lld", (long long)(v->offset / (int64_t)sizeof(double)));
+    else if (p->slot[v->slot].name[0])
+        text_print(out, " %s", p->slot[v->slot].name);
+    else
+        text_print(out, " slot%d", v->slot);
     listing_shape(out, &v->shape);
     if (v->type != TYPE_REAL && v->type != TYPE_SCALAR) text_print(out, "%s", type_name[v->type]);
 }
@@ -55,8 +59,8 @@ static void listing_program(const Program *p, int depth, Text *out)
 
 void plan_print(const Program *p, Text *out)
 {
-    text_print(out, "%s, %s: %d instructions, %zu bytes of work, %lld multiply-adds, %lld bytes moved\n", p->backend->name,
-               p->dtype == DTYPE_F64 ? "float64" : "float32", p->instructions, p->work, (long long)p->multiply_adds,
-               (long long)p->bytes);
+    text_print(out, "%s, %s: %d instructions, %zu bytes of work, %lld multiply-adds, %lld bytes moved\n",
+               p->backend->name, p->dtype == DTYPE_F64 ? "float64" : "float32", p->instructions, p->work,
+               (long long)p->multiply_adds, (long long)p->bytes);
     listing_program(p, 0, out);
 }

@@ -53,7 +53,8 @@ void loop_request(Planning *p, Unit *u)
     l->carries = n->loop->carried;
     l->carry = arena_new(p->program->arena, (size_t)l->carries, sizeof *l->carry);
     for (int c = 0; c < l->carries; c++) {
-        l->carry[c].bytes = shape_size(n->input[c]->shape) * (int64_t)type_bytes(n->input[c]->type, p->program->dtype);
+        l->carry[c].bytes =
+            shape_size(n->input[c]->shape) * (int64_t)type_bytes(n->input[c]->type, p->program->dtype);
         for (int b = 0; b < 2; b++)
             planning_request(p, l->carry[c].bytes, at, at, &l->carry[c].buffer[b]);
     }

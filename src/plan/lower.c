@@ -91,7 +91,8 @@ static void kernel_lower(Planning *p, const Unit *u)
     Arena *a = p->program->arena;
     /* an integer view that must be dense is copied as a concatenation of one */
     bool view = info->dense;
-    Instruction *i = planning_instruction(p, view ? OP_concat : n->op, n->op == OP_call ? n->call->name : ops_table[n->op].name, n);
+    Instruction *i = planning_instruction(p, view ? OP_concat : n->op,
+                                          n->op == OP_call ? n->call->name : ops_table[n->op].name, n);
     i->read = arena_new(a, (size_t)n->inputs + 1, sizeof *i->read);
     i->write = arena_new(a, 1, sizeof *i->write);
     for (int k = 0; k < n->inputs; k++)
@@ -102,7 +103,8 @@ static void kernel_lower(Planning *p, const Unit *u)
         if (access_source(p, info, &source)) {
             i->read[0].shape = n->shape;
             memcpy(i->read[0].stride, source.stride, sizeof source.stride);
-            i->read[0].offset = planning_info(p, source.base)->offset + source.offset * (int64_t)type_bytes(n->type, p->program->dtype);
+            i->read[0].offset = planning_info(p, source.base)->offset +
+                                source.offset * (int64_t)type_bytes(n->type, p->program->dtype);
         } else { /* a reshape: the same elements in the same order */
             i->write[0].shape = i->read[0].shape;
             shape_strides(i->write[0].shape, i->write[0].stride);
@@ -110,7 +112,8 @@ static void kernel_lower(Planning *p, const Unit *u)
     }
     i->attributes = view ? 1 : n->attributes;
     i->attribute = arena_new(a, (size_t)i->attributes, sizeof *i->attribute);
-    if (!view && n->attributes) memcpy(i->attribute, n->attribute, (size_t)n->attributes * sizeof *i->attribute);
+    if (!view && n->attributes)
+        memcpy(i->attribute, n->attribute, (size_t)n->attributes * sizeof *i->attribute);
     i->multiply_adds = kernel_multiply_adds(n);
 }
 
@@ -149,10 +152,14 @@ void planning_lower(Planning *p)
     for (int n = 0; n < p->unit_count; n++) {
         Unit *u = p->order[n];
         const Info *first = &p->info[u->member[0]];
-        if (first->kind != NODE_KERNEL) group_lower(p, u);
-        else if (first->node->op == OP_loop) loop_lower(p, u);
-        else kernel_lower(p, u);
+        if (first->kind != NODE_KERNEL)
+            group_lower(p, u);
+        else if (first->node->op == OP_loop)
+            loop_lower(p, u);
+        else
+            kernel_lower(p, u);
     }
     for (int i = 0; i < program->instructions; i++)
-        if (!program->instruction[i].loop) program->instruction[i].bytes = instruction_bytes(program, &program->instruction[i]);
+        if (!program->instruction[i].loop)
+            program->instruction[i].bytes = instruction_bytes(program, &program->instruction[i]);
 }

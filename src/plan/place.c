@@ -20,7 +20,8 @@ static int request_larger(const void *a, const void *b)
 {
     const Request *x = a, *y = b;
     if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
-    return x->first != y->first ? (x->first > y->first) - (x->first < y->first) : (x->last > y->last) - (x->last < y->last);
+    return x->first != y->first ? (x->first > y->first) - (x->first < y->first)
+                                : (x->last > y->last) - (x->last < y->last);
 }
 
 static int request_lower(const void *a, const void *b)
@@ -77,7 +78,9 @@ static void place_alias(Planning *p, Info *sink)
 {
     Info *value = planning_info(p, sink->node->input[0]);
     sink->slot = sink->sink;
-    if (value->unit == sink->unit && value->kind == NODE_MAP && value->slot < 0 && value->node->type == TYPE_REAL) value->slot = sink->sink;
+    if (value->unit == sink->unit && value->kind == NODE_MAP && value->slot < 0 &&
+        value->node->type == TYPE_REAL)
+        value->slot = sink->sink;
 }
 
 /* Memory that a unit needs beside its values: the parts of a split reduction, a loop's buffers. */
@@ -87,7 +90,8 @@ static void place_extra(Planning *p, Unit *u)
     if (!u->sums || group_segments(u) == 1) return;
     int64_t results = 0;
     for (int m = 0; m < u->members; m++)
-        if (p->info[u->member[m]].kind == NODE_REDUCE) results += shape_size(p->info[u->member[m]].node->shape);
+        if (p->info[u->member[m]].kind == NODE_REDUCE)
+            results += shape_size(p->info[u->member[m]].node->shape);
     int64_t bytes = results * group_segments(u) * (int64_t)sizeof(double);
     planning_request(p, bytes, u->position, u->position, &u->partial);
 }

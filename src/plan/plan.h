@@ -44,9 +44,9 @@ typedef enum LoadKind {
 
 typedef struct GroupLoad {
     LoadKind kind;
-    int target;               /* register */
-    View from;                /* its strides run over the space's axes */
-    uint64_t site;            /* of a random load, whose seed is scalar `from` */
+    int target;    /* register */
+    View from;     /* its strides run over the space's axes */
+    uint64_t site; /* of a random load, whose seed is scalar `from` */
 } GroupLoad;
 
 typedef struct GroupStep {
@@ -68,7 +68,7 @@ typedef struct GroupReduce {
 typedef struct Group {
     Shape space;
     int64_t outer, reduced, inner; /* products of the space's axes; without reductions all is inner */
-    int64_t segments;              /* of `reduced`, each summed alone and combined after; fixed by the shape */
+    int64_t segments; /* of `reduced`, each summed alone and combined after; fixed by the shape */
     int registers;
     int loads, steps, stores, reduces;
     GroupLoad *load;
@@ -110,17 +110,17 @@ typedef struct LoopPlan {
     Bind *bind; /* for each slot of the body, from SLOT_FIRST on */
     int carries;
     Carry *carry;
-    int64_t work;      /* offset in the outer work arena of the body's own */
+    int64_t work;       /* offset in the outer work arena of the body's own */
     int64_t scalars_at; /* likewise of the body's scalars */
-    int32_t *position; /* 0, 1, .. count - 1 */
-    int scalars;       /* that the body takes from the outer program */
+    int32_t *position;  /* 0, 1, .. count - 1 */
+    int scalars;        /* that the body takes from the outer program */
     struct ScalarBind {
         int outer, inner;
-    } *scalar;
+    } * scalar;
 } LoopPlan;
 
 typedef struct Instruction {
-    OpCode op;       /* OP_copy: a group; OP_sum: combining the segments of one; else the node's operation */
+    OpCode op;        /* OP_copy: a group; OP_sum: combining the segments of one; else the node's operation */
     const char *name; /* what to call it: "group", "matmul", a claimed kernel */
     int reads, writes;
     View *read, *write; /* of a group: all it loads and stores */
@@ -143,7 +143,7 @@ typedef struct ScalarStep {
 } ScalarStep;
 
 struct Program {
-    Arena own;    /* of a program; a loop's body lies in its outer program's */
+    Arena own; /* of a program; a loop's body lies in its outer program's */
     Arena *arena;
     Dtype dtype;
     const struct Backend *backend;
@@ -157,11 +157,11 @@ struct Program {
         const char *name; /* NULL for a place of a loop's body */
         int index;
         const Node *leaf; /* while planning */
-    } *scalar_leaf;
+    } * scalar_leaf;
     int instructions;
     Instruction *instruction;
-    size_t work;                /* bytes of the work arena, without scratch */
-    size_t scratch;             /* bytes each thread needs beside it */
+    size_t work;                  /* bytes of the work arena, without scratch */
+    size_t scratch;               /* bytes each thread needs beside it */
     int64_t multiply_adds, bytes; /* of one run */
     bool has_barrier;
 };

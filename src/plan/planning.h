@@ -2,6 +2,7 @@
  *
  * compile.c drives the passes in this order:
  *   expand.c     calls that no kernel claims are replaced by their bodies
+ *   rewrite.c    products that are only read transposed are computed transposed
  *   access.c     reshape, transpose, slice and expand become strides where the consumer takes strides
  *   fuse.c       elementwise nodes and reductions become units that run as one group
  *   schedule.c   order: inputs first, and a leaf is written after every read of its old value
@@ -26,7 +27,7 @@ typedef enum NodeKind {
 /* A node seen as strides on a base that is in memory (or a scalar, or positions). */
 typedef struct Access {
     Node *base;
-    int64_t offset;            /* elements */
+    int64_t offset;           /* elements */
     int64_t stride[RANK_MAX]; /* for each axis of the node */
 } Access;
 
@@ -62,10 +63,10 @@ struct Unit {
     bool sums;   /* ends in reductions, over these axes of space */
     bool over[RANK_MAX];
     Shape space;
-    int position;   /* in the schedule */
-    int waits;      /* edges from units that are not scheduled yet */
-    int key;        /* the order of creation decides among units that are ready */
-    unsigned stamp; /* of the last search that saw it */
+    int position;    /* in the schedule */
+    int waits;       /* edges from units that are not scheduled yet */
+    int key;         /* the order of creation decides among units that are ready */
+    unsigned stamp;  /* of the last search that saw it */
     int64_t partial; /* offset of a split reduction's parts */
     LoopPlan *loop;
     Unit *next; /* all units, newest first */
@@ -103,6 +104,7 @@ typedef struct Sink {
 } Sink;
 
 void planning_expand(Graph *g, const Backend *b, Dtype dtype, size_t roots, Node **root);
+void planning_rewrite(Graph *g, size_t roots, Node **root);
 void planning_access(Planning *p);
 void planning_fuse(Planning *p);
 void planning_schedule(Planning *p);
@@ -117,11 +119,12 @@ void planning_request(Planning *p, int64_t bytes, int first, int last, int64_t *
 
 void shape_strides(Shape s, int64_t *stride); /* dense, row-major */
 bool access_is_dense(Shape s, const Access *a);
-bool access_source(const Planning *p, const Info *i, Access *a); /* of a dense view: what it copies, in its own shape */
+bool access_source(const Planning *p, const Info *i,
+                   Access *a); /* of a dense view: what it copies, in its own shape */
 
 View planning_view(const Planning *p, const Node *n); /* of a node in memory, a view on one, or a scalar */
 View planning_place_view(const Planning *p, const Info *i); /* where its value is written */
-int planning_scalar(Planning *p, const Node *n);      /* index of a scalar; emits its steps on first use */
+int planning_scalar(Planning *p, const Node *n); /* index of a scalar; emits its steps on first use */
 
 /* group_plan.c */
 void group_geometry(const Unit *u, int *order, int *axes, int64_t *outer, int64_t *reduced, int64_t *inner);

@@ -39,7 +39,9 @@ void planning_schedule(Planning *p)
     schedule_count(p);
     for (int n = 0; n < p->unit_count; n++) {
         Unit *u = schedule_next(p);
-        if (!u) error_raise(p->graph->error, NUDGE_MACHINE, "the plan is broken: %d units wait for each other", p->unit_count - n);
+        if (!u)
+            error_raise(p->graph->error, NUDGE_MACHINE, "the plan is broken: %d units wait for each other",
+                        p->unit_count - n);
         p->order[u->position = n] = u;
         for (int m = 0; m < u->members; m++) {
             const Info *i = &p->info[u->member[m]];
@@ -59,8 +61,10 @@ static void view_span(const View *v, Dtype dtype, int64_t *from, int64_t *to)
     int64_t size = (int64_t)type_bytes(v->type, dtype), low = 0, high = 0;
     for (int a = 0; a < v->shape.rank; a++) {
         int64_t reach = (v->shape.dim[a] - 1) * v->stride[a] * size;
-        if (reach < 0) low += reach;
-        else high += reach;
+        if (reach < 0)
+            low += reach;
+        else
+            high += reach;
     }
     *from = v->offset + low;
     *to = v->offset + high + size;

@@ -1,10 +1,11 @@
 /* checkpoint.h: models and states of training as safetensors files. Used by fit.c, api and jobs; knows model.h and
  * format/.
  *
- * model.safetensors has the weights and, in its metadata, all that predicting needs. checkpoint.safetensors has also
- * the optimizer's states, the position, and the best weights so far under "best." names where they differ. Neither
- * holds a time, a path or a number of threads. Metadata: the recipe's keys that are set ("net", "loss",
- * "define.gate(x)"), "features", "input", "task", "classes"/"targets" ..., and the model's notes. */
+ * model.safetensors has the weights and, in its metadata, all that predicting needs: the recipe's keys that are set
+ * ("net", "loss", "define.gate(x)"), facts of the task ("features", "input", "task", "classes" or "targets"), and the
+ * model's notes ("columns", "class_names"). checkpoint.safetensors also has the optimizer's states, the position of the
+ * run, and the best weights so far under "best." names where they are others. Neither holds a time, a path or a number
+ * of threads. */
 #ifndef TRAIN_CHECKPOINT_H
 #define TRAIN_CHECKPOINT_H
 
@@ -15,6 +16,7 @@ typedef struct Progress {
     uint64_t step;    /* updates done */
     uint64_t epoch;   /* epochs done */
     uint64_t row;     /* rows of the current epoch done */
+    uint64_t rows;    /* to train on */
     double loss, weight; /* sums over the rows done in this epoch */
     uint64_t best_epoch, best_step; /* 0: none yet */
     double best, best_loss; /* figure and validation loss of the best epoch */

@@ -43,6 +43,7 @@ typedef struct MetricsFigure {
     const char *name;
     bool classes; /* for classification; else for regression */
     bool higher;  /* is better */
+    bool share;   /* shown in per cent */
     double (*value)(const Metrics *m, bool trivial);
 } MetricsFigure;
 

@@ -3,6 +3,7 @@
 
 #include "base/philox.h"
 #include "train/batch.h"
+#include "train/checkpoint.h"
 #include "train/programs.h"
 
 #include <math.h>
@@ -52,15 +53,27 @@ static void model_draw(void *context)
     }
 }
 
+static int model_run_drawing(Model *m, const ModelDrawing *d, Error *e)
+{
+    Run r;
+    int status = run_open(&r, m->programs, d->g, d->outputs, d->output, e);
+    if (status) return status;
+    for (int i = 0; i < d->outputs; i++)
+        run_output(&r, d->output[i].name, d->memory[i]);
+    run_set(&r, RUN_SEED, settings_number(&m->settings, "seed"));
+    run_go(&r);
+    run_end(&r);
+    return NUDGE_OK;
+}
+
 /* Gives new tensors their first values, all by one program. */
 static int model_initialise(Model *m, Blueprint *b, const Node *const *leaf, Tensor *const *tensor, size_t count, Error *e)
 {
     error_clear(&b->error);
     ModelDrawing d = {.b = b, .g = graph_new(&b->error), .leaf = leaf, .tensor = tensor, .store = &m->store, .count = count};
     if (!d.g) return error_set(e, b->error.status, "%s", b->error.message);
-    double seed = settings_number(&m->settings, "seed");
     int status = blueprint_catch(b, model_draw, &d, e);
-    if (!status && d.outputs) status = run_once(m->programs, d.g, d.outputs, d.output, seed, d.memory, e);
+    if (!status && d.outputs) status = model_run_drawing(m, &d, e);
     graph_free(d.g);
     return status;
 }
@@ -181,7 +194,9 @@ static int model_begin(Model *m, const Settings *settings, const Task *task, Err
     m->programs = programs_new(&m->settings, task, &m->store, e);
     if (!m->programs) return e->status;
     status = model_set_threads(m, e);
-    return status ? status : model_build(m, e);
+    if (!status) status = model_build(m, e);
+    const char *init = settings_text(settings, "init");
+    return status || !init ? status : model_init(m, init, e);
 }
 
 int model_new(Model **m, const Settings *settings, const Task *task, Error *e)
@@ -217,7 +232,13 @@ void model_free(Model *m)
 
 int model_clone(const Model *m, Model **copy, Error *e)
 {
-    int status = model_new(copy, &m->settings, &m->task, e);
+    Settings settings;
+    *copy = NULL;
+    int status = settings_copy(&settings, &m->settings, e);
+    if (status) return status;
+    status = settings_set(&settings, "init", "", "clone", e); /* the weights come from m */
+    if (!status) status = model_new(copy, &settings, &m->task, e);
+    settings_free(&settings);
     for (size_t i = 0; !status && i < m->notes; i++)
         status = model_set_note(*copy, m->note[i].key, m->note[i].value, e);
     if (!status) {
@@ -307,6 +328,15 @@ static int model_retrain(Model *m, const Settings *before, Error *e)
     return status ? status : model_set_threads(m, e);
 }
 
+void model_undo(Model *m, Settings *before)
+{
+    for (size_t i = 0; i < sizeof model_training / sizeof *model_training; i++)
+        if (!model_same_setting(before, &m->settings, model_training[i])) m->ready = false;
+    settings_free(&m->settings);
+    m->settings = *before;
+    *before = (Settings){0};
+}
+
 int model_settings(Model *m, const Settings *changes, Error *e)
 {
     Settings next, before = m->settings;
@@ -320,13 +350,10 @@ int model_settings(Model *m, const Settings *changes, Error *e)
     }
     m->settings = next;
     status = model_retrain(m, &before, e);
-    if (!status) {
+    if (status)
+        model_undo(m, &before);
+    else
         settings_free(&before);
-        return NUDGE_OK;
-    }
-    m->settings = before;
-    m->ready = false;
-    settings_free(&next);
     return status;
 }
 
@@ -637,9 +664,13 @@ static int model_probe(const Model *m, Blueprint *b, Error *e)
     double memory[2], loss[2];
     Network *n = network_probe(b, e);
     if (!n) return e->status;
-    int status = run_once(m->programs, n->graph, 1, &(PlanOutput){"loss", n->loss}, 0, (void *[]){memory}, e);
+    Run r;
+    int status = run_open(&r, m->programs, n->graph, 1, &(PlanOutput){"loss", n->loss}, e);
     network_free(n);
     if (status) return status;
+    run_bind(&r, RUN_LOSS, memory);
+    run_go(&r);
+    run_end(&r);
     data_convert(loss, DATA_F64, memory, model_real(m), 2);
     b->kind = loss[0] != 0 && fabs(loss[1] - 2 * loss[0]) <= 1e-3 * fabs(loss[0]) ? LOSS_ADDS : LOSS_AVERAGES;
     return NUDGE_OK;

@@ -36,7 +36,7 @@ typedef struct Model {
     char **group; /* paths of the layers with parameters */
     size_t groups;
     size_t parameters; /* numbers to learn */
-    ModelNote *note; /* what travels with the model: "columns" (JSON), "classes" (a JSON array of names) */
+    ModelNote *note; /* what travels with the model: "columns" (JSON), "class_names" (a JSON array) */
     size_t notes, note_room;
     uint64_t steps; /* updates since the optimizer began */
     bool ready;     /* the optimizer's states are those of its text */
@@ -54,6 +54,8 @@ void model_free(Model *m);
 
 /* Changes decisions about training (optimizer, schedule, batch, ...). What the net is made of is fixed: NUDGE_INPUT. */
 int model_settings(Model *m, const Settings *changes, Error *e);
+/* Takes changes back: `before`, a copy from before them, becomes the settings and is empty afterwards. */
+void model_undo(Model *m, Settings *before);
 /* Back to step 0, with a fresh optimizer. */
 int model_restart(Model *m, Error *e);
 

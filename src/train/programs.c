@@ -54,6 +54,7 @@ struct Compiled {
     int slot[RUN_SLOTS], scalar[RUN_SCALARS]; /* their places in the program, or -1 */
     Workspace **idle; /* workspaces that nobody uses */
     size_t idles, room;
+    bool alone; /* belongs to one run, not to the cache */
     int users;
     uint64_t used; /* when it was last taken */
     Compiled *next;
@@ -214,6 +215,14 @@ static void programs_shrink(Programs *p)
     if (oldest) programs_remove(p, oldest);
 }
 
+static void compiled_places(Compiled *c)
+{
+    for (int i = 0; i < RUN_SLOTS; i++)
+        c->slot[i] = plan_slot(c->program, run_slots[i]);
+    for (int i = 0; i < RUN_SCALARS; i++)
+        c->scalar[i] = plan_scalar(c->program, run_scalars[i]);
+}
+
 static Compiled *programs_find(Programs *p, const Binding *k, Error *e)
 {
     for (Compiled *c = p->list; c; c = c->next)
@@ -229,10 +238,7 @@ static Compiled *programs_find(Programs *p, const Binding *k, Error *e)
         memory_release(c);
         return NULL;
     }
-    for (int i = 0; i < RUN_SLOTS; i++)
-        c->slot[i] = plan_slot(c->program, run_slots[i]);
-    for (int i = 0; i < RUN_SCALARS; i++)
-        c->scalar[i] = plan_scalar(c->program, run_scalars[i]);
+    compiled_places(c);
     c->next = p->list;
     p->list = c;
     p->count++;
@@ -269,8 +275,7 @@ int run_begin(Run *r, Programs *p, const Binding *k, Error *e)
     Compiled *c = programs_find(p, k, e);
     Workspace *w = c ? run_workspace(p, c, e) : NULL;
     if (w) {
-        *r = (Run){p, c, w, p->crew && !p->busy};
-        p->busy |= r->crew;
+        *r = (Run){p, c, w};
         c->users++;
         c->used = ++p->clock;
     }
@@ -278,19 +283,45 @@ int run_begin(Run *r, Programs *p, const Binding *k, Error *e)
     return w ? NUDGE_OK : e->status;
 }
 
-void run_end(Run *r)
+int run_open(Run *r, Programs *p, Graph *g, int outputs, const PlanOutput *output, Error *e)
 {
-    if (!r->workspace) return;
-    Programs *p = r->programs;
+    *r = (Run){0};
+    Compiled *c = memory_zero(1, sizeof *c);
+    if (!c) return error_memory(e);
+    c->alone = true;
+    c->program = programs_plan(p, g, outputs, output, false, e);
+    Workspace *w = c->program ? run_workspace(p, c, e) : NULL;
+    if (!w) {
+        compiled_free(c);
+        return e->status;
+    }
+    compiled_places(c);
+    *r = (Run){p, c, w};
+    return NUDGE_OK;
+}
+
+/* Back into the cache, for the next run. */
+static void run_return(Run *r)
+{
     Compiled *c = r->compiled;
-    mutex_take(&p->mutex);
+    mutex_take(&r->programs->mutex);
     if (memory_grow(&c->idle, &c->room, c->idles + 1, sizeof *c->idle))
         c->idle[c->idles++] = r->workspace;
     else
         cpu_workspace_free(r->workspace);
-    if (r->crew) p->busy = false;
     c->users--;
-    mutex_give(&p->mutex);
+    mutex_give(&r->programs->mutex);
+}
+
+void run_end(Run *r)
+{
+    if (!r->workspace) return;
+    if (r->compiled->alone) {
+        cpu_workspace_free(r->workspace);
+        compiled_free(r->compiled);
+    } else {
+        run_return(r);
+    }
     *r = (Run){0};
 }
 
@@ -306,24 +337,24 @@ void run_set(Run *r, RunScalar scalar, double value)
     if (i >= 0) r->workspace->scalar[i] = value;
 }
 
-void run_go(Run *r)
+void run_output(Run *r, const char *name, void *memory)
 {
-    cpu_run(r->workspace, r->crew ? r->programs->crew : NULL);
+    r->workspace->slot[plan_slot(r->workspace->program, name)] = memory;
 }
 
-int run_once(Programs *p, Graph *g, int outputs, const PlanOutput *output, double seed, void *const *memory, Error *e)
+void run_go(Run *r)
 {
-    Program *program = programs_plan(p, g, outputs, output, false, e);
-    if (!program) return e->status;
-    Workspace *w = cpu_workspace(program, 1);
-    int scalar = plan_scalar(program, run_scalars[RUN_SEED]);
-    if (w) {
-        if (scalar >= 0) w->scalar[scalar] = seed;
-        for (int i = 0; i < outputs; i++)
-            w->slot[plan_slot(program, output[i].name)] = memory[i];
-        cpu_run(w, NULL);
+    Programs *p = r->programs;
+    bool crew = false;
+    if (p->crew && !r->compiled->alone) { /* who runs a program of its own may hold the lock */
+        mutex_take(&p->mutex);
+        crew = !p->busy;
+        p->busy = true;
+        mutex_give(&p->mutex);
     }
-    cpu_workspace_free(w);
-    plan_free(program);
-    return w ? NUDGE_OK : error_memory(e);
+    cpu_run(r->workspace, crew ? p->crew : NULL);
+    if (!crew) return;
+    mutex_take(&p->mutex);
+    p->busy = false;
+    mutex_give(&p->mutex);
 }

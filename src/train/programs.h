@@ -21,7 +21,6 @@ typedef struct Run { /* a program at work; begins as zeros */
     Programs *programs;
     Compiled *compiled;
     Workspace *workspace;
-    bool crew; /* it has the model's threads */
 } Run;
 
 /* Settings and store must outlive it. NULL on failure. */
@@ -43,10 +42,12 @@ void run_end(Run *r); /* fine on zeros */
 /* Nothing if the program has no such slot or scalar. */
 void run_bind(Run *r, RunSlot slot, const void *memory);
 void run_set(Run *r, RunScalar scalar, double value);
+/* Runs it, on the model's threads unless they are at work already. */
 void run_go(Run *r);
 
-/* Computes outputs of a graph of the locked blueprint once, each into memory of its own. Its only leaf may be the
- * scalar seed. */
-int run_once(Programs *p, Graph *g, int outputs, const PlanOutput *output, double seed, void *const *memory, Error *e);
+/* A run of a graph of the locked blueprint, for outputs of its own; the program goes with the run. What the store has
+ * is bound; outputs are bound by name. */
+int run_open(Run *r, Programs *p, Graph *g, int outputs, const PlanOutput *output, Error *e);
+void run_output(Run *r, const char *name, void *memory);
 
 #endif

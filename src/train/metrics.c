@@ -1,0 +1,505 @@
+/* metrics.c: see metrics.h. */
+#include "train/metrics.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A probability below this counts as this, so that one certain mistake does not make a log loss infinite. */
+static const double METRICS_LEAST = 1e-15;
+enum { METRICS_SHOWN = 20 }; /* a confusion matrix of more classes is too wide to read */
+
+/* ---- Adding rows ---- */
+
+int metrics_begin(Metrics *m, size_t classes, size_t outputs, const double *baseline, Error *e)
+{
+    *m = (Metrics){.classes = classes, .outputs = outputs, .baseline = baseline};
+    if (classes)
+        m->confusion = memory_zero(classes * classes, sizeof *m->confusion);
+    else
+        m->target = memory_zero(outputs, sizeof *m->target);
+    return m->confusion || m->target ? NUDGE_OK : error_memory(e);
+}
+
+/* The first of the largest. */
+static size_t metrics_argmax(const double *x, size_t n)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        if (x[i] > x[best]) best = i;
+    return best;
+}
+
+static void metrics_add_score(Metrics *m, double score, bool positive, double weight)
+{
+    if (memory_grow(&m->score, &m->score_room, m->scores + 1, sizeof *m->score))
+        m->score[m->scores++] = (MetricsScore){score, weight, positive};
+    else
+        m->failed = true;
+}
+
+void metrics_add_class(Metrics *m, const double *probability, size_t truth, double weight)
+{
+    m->rows++;
+    m->weight += weight;
+    m->confusion[truth * m->classes + metrics_argmax(probability, m->classes)] += weight;
+    m->log_loss -= weight * log(fmax(probability[truth], METRICS_LEAST));
+    if (m->classes == 2) metrics_add_score(m, probability[1], truth == 1, weight);
+}
+
+static void metrics_add_target(MetricsTarget *k, double y, double t, const double *baseline, double weight)
+{
+    double error = y - t, trivial = (baseline ? *baseline : (double)NAN) - t, off = t - k->mean;
+    k->weight += weight;
+    if (weight > 0) k->mean += off * weight / k->weight;
+    k->spread += weight * off * (t - k->mean);
+    k->squared += weight * error * error;
+    k->absolute += weight * fabs(error);
+    k->trivial_squared += weight * trivial * trivial;
+    k->trivial_absolute += weight * fabs(trivial);
+}
+
+void metrics_add_values(Metrics *m, const double *y, const double *t, double weight)
+{
+    m->rows++;
+    m->weight += weight;
+    for (size_t i = 0; i < m->outputs; i++)
+        metrics_add_target(&m->target[i], y[i], t[i], m->baseline ? &m->baseline[i] : NULL, weight);
+}
+
+int metrics_end(Metrics *m, Error *e)
+{
+    return m->failed ? error_memory(e) : NUDGE_OK;
+}
+
+void metrics_free(Metrics *m)
+{
+    memory_release(m->confusion);
+    memory_release(m->score);
+    memory_release(m->target);
+    *m = (Metrics){0};
+}
+
+/* ---- Figures of classes ---- */
+
+static double metrics_true(const Metrics *m, size_t class)
+{
+    double sum = 0;
+    for (size_t i = 0; i < m->classes; i++)
+        sum += m->confusion[class * m->classes + i];
+    return sum;
+}
+
+static double metrics_predicted(const Metrics *m, size_t class)
+{
+    double sum = 0;
+    for (size_t i = 0; i < m->classes; i++)
+        sum += m->confusion[i * m->classes + class];
+    return sum;
+}
+
+static bool metrics_knows(const Metrics *m)
+{
+    return m->baseline && !isnan(m->baseline[0]);
+}
+
+static double metrics_ratio(double part, double whole)
+{
+    return whole > 0 ? part / whole : 0;
+}
+
+static double metrics_precision(const Metrics *m, size_t class)
+{
+    return metrics_ratio(m->confusion[class * m->classes + class], metrics_predicted(m, class));
+}
+
+static double metrics_recall(const Metrics *m, size_t class)
+{
+    return metrics_ratio(m->confusion[class * m->classes + class], metrics_true(m, class));
+}
+
+static double metrics_f1(const Metrics *m, size_t class)
+{
+    return metrics_ratio(2 * m->confusion[class * m->classes + class],
+                         metrics_true(m, class) + metrics_predicted(m, class));
+}
+
+static double figure_accuracy(const Metrics *m, bool trivial)
+{
+    double right = 0;
+    if (trivial && !metrics_knows(m)) return (double)NAN;
+    if (trivial) return metrics_true(m, metrics_argmax(m->baseline, m->classes)) / m->weight;
+    for (size_t i = 0; i < m->classes; i++)
+        right += m->confusion[i * m->classes + i];
+    return right / m->weight;
+}
+
+/* The mean of a figure over the classes that occur, among the true ones or the predicted ones as well. */
+static double metrics_mean(const Metrics *m, double (*figure)(const Metrics *m, size_t class), bool predicted)
+{
+    double sum = 0, count = 0;
+    for (size_t i = 0; i < m->classes; i++) {
+        if (!(metrics_true(m, i) > 0) && !(predicted && metrics_predicted(m, i) > 0)) continue;
+        sum += figure(m, i);
+        count++;
+    }
+    return sum / count;
+}
+
+static double metrics_one(const Metrics *m, size_t class)
+{
+    (void)m;
+    return class == metrics_argmax(m->baseline, m->classes);
+}
+
+static double figure_balanced(const Metrics *m, bool trivial)
+{
+    if (trivial && !metrics_knows(m)) return (double)NAN;
+    return metrics_mean(m, trivial ? metrics_one : metrics_recall, false);
+}
+
+/* Always saying one class: its precision is its share, its recall 1. */
+static double metrics_trivial_f1(const Metrics *m, size_t class)
+{
+    double share = metrics_true(m, class) / m->weight;
+    return class == metrics_argmax(m->baseline, m->classes) ? 2 * share / (1 + share) : 0;
+}
+
+static double figure_f1(const Metrics *m, bool trivial)
+{
+    if (trivial && !metrics_knows(m)) return (double)NAN;
+    return metrics_mean(m, trivial ? metrics_trivial_f1 : metrics_f1, !trivial);
+}
+
+static int metrics_by_score(const void *a, const void *b)
+{
+    double x = ((const MetricsScore *)a)->score, y = ((const MetricsScore *)b)->score;
+    return (x > y) - (x < y);
+}
+
+/* The chance that a positive row scores above a negative one, equal scores counting half (Mann and Whitney). */
+static double metrics_auc(const Metrics *m, MetricsScore *s)
+{
+    double below = 0, sum = 0, positive = 0;
+    qsort(s, m->scores, sizeof *s, metrics_by_score);
+    for (size_t i = 0; i < m->scores;) {
+        double ties[2] = {0}, score = s[i].score;
+        for (; i < m->scores && !(s[i].score > score); i++)
+            ties[s[i].positive] += s[i].weight;
+        sum += ties[1] * (below + ties[0] / 2);
+        below += ties[0];
+        positive += ties[1];
+    }
+    return sum / (positive * below);
+}
+
+static double figure_auc(const Metrics *m, bool trivial)
+{
+    if (m->classes != 2) return (double)NAN;
+    if (trivial) return metrics_true(m, 0) > 0 && metrics_true(m, 1) > 0 ? .5 : (double)NAN;
+    MetricsScore *sorted = memory_new(m->scores, sizeof *sorted);
+    if (!sorted) return (double)NAN;
+    if (m->scores) memcpy(sorted, m->score, m->scores * sizeof *sorted);
+    double auc = metrics_auc(m, sorted);
+    memory_release(sorted);
+    return auc;
+}
+
+static double figure_log_loss(const Metrics *m, bool trivial)
+{
+    double sum = 0;
+    if (!trivial) return m->log_loss / m->weight;
+    if (!metrics_knows(m)) return (double)NAN;
+    for (size_t i = 0; i < m->classes; i++)
+        sum -= metrics_true(m, i) * log(fmax(m->baseline[i], METRICS_LEAST));
+    return sum / m->weight;
+}
+
+/* ---- Figures of values: over all targets; r2 is the mean of theirs ---- */
+
+static double figure_rmse(const Metrics *m, bool trivial)
+{
+    double sum = 0;
+    for (size_t i = 0; i < m->outputs; i++)
+        sum += trivial ? m->target[i].trivial_squared : m->target[i].squared;
+    return sqrt(sum / (m->weight * (double)m->outputs));
+}
+
+static double figure_mae(const Metrics *m, bool trivial)
+{
+    double sum = 0;
+    for (size_t i = 0; i < m->outputs; i++)
+        sum += trivial ? m->target[i].trivial_absolute : m->target[i].absolute;
+    return sum / (m->weight * (double)m->outputs);
+}
+
+static double figure_r2(const Metrics *m, bool trivial)
+{
+    double sum = 0;
+    for (size_t i = 0; i < m->outputs; i++)
+        sum += 1 - (trivial ? m->target[i].trivial_squared : m->target[i].squared) / m->target[i].spread;
+    return sum / (double)m->outputs;
+}
+
+/* The first one for each task is the main one. */
+static const MetricsFigure metrics_table[] = {
+    {"accuracy", true, true, true, figure_accuracy},
+    {"balanced_accuracy", true, true, true, figure_balanced},
+    {"f1", true, true, true, figure_f1},
+    {"auc", true, true, false, figure_auc},
+    {"log_loss", true, false, false, figure_log_loss},
+    {"rmse", false, false, false, figure_rmse},
+    {"mae", false, false, false, figure_mae},
+    {"r2", false, true, false, figure_r2},
+};
+enum { METRICS_FIGURES = sizeof metrics_table / sizeof *metrics_table };
+
+const MetricsFigure *metrics_figures(size_t *count)
+{
+    *count = METRICS_FIGURES;
+    return metrics_table;
+}
+
+int metrics_find(const char *name, bool classes, const MetricsFigure **figure, Error *e)
+{
+    const char *names[METRICS_FIGURES];
+    size_t count = 0;
+    Text list = {0};
+    for (size_t i = 0; i < METRICS_FIGURES; i++) {
+        const MetricsFigure *f = &metrics_table[i];
+        if (f->classes != classes) continue;
+        names[count++] = f->name;
+        text_print(&list, ", %s", f->name);
+        if (!strcmp(f->name, name)) *figure = f;
+        if (!strcmp(f->name, name)) return text_free(&list), NUDGE_OK;
+    }
+    const char *near = name_nearest(name, names, count);
+    int status = error_set(e, NUDGE_INPUT, "no figure for %s is called %s%s%s%s; there are loss%s",
+                           classes ? "classes" : "numbers", name, near ? "; did you mean " : "", near ? near : "",
+                           near ? "?" : "", text_end(&list));
+    text_free(&list);
+    return status;
+}
+
+const MetricsFigure *metrics_main(const Metrics *m)
+{
+    const MetricsFigure *f = metrics_table;
+    while (f->classes != (m->classes > 0))
+        f++;
+    return f;
+}
+
+/* ---- For people ---- */
+
+void metrics_print(const MetricsFigure *f, double value, Text *out)
+{
+    char number[NUMBER_ROOM];
+    if (isnan(value))
+        text_print(out, "-");
+    else if (f->share)
+        text_print(out, "%s %%", number_print_short(number, rint(value * 1000) / 10, 4));
+    else
+        text_print(out, "%s", number_print_short(number, value, 4));
+}
+
+static void metrics_name(const char *const *names, size_t class, Text *out)
+{
+    if (names && names[class])
+        text_print(out, "%s", names[class]);
+    else
+        text_print(out, "class %zu", class);
+}
+
+void metrics_trivial(const Metrics *m, const char *const *names, Text *out)
+{
+    const MetricsFigure *f = metrics_main(m);
+    double value = f->value(m, true);
+    if (isnan(value)) return;
+    if (m->classes) {
+        text_print(out, "always saying ");
+        metrics_name(names, metrics_argmax(m->baseline, m->classes), out);
+    } else {
+        text_print(out, "always saying the mean");
+    }
+    text_print(out, ": ");
+    metrics_print(f, value, out);
+}
+
+/* The characters of s, for columns that line up. */
+static int metrics_width(const char *s)
+{
+    int width = 0;
+    for (const char *end = s + strlen(s); s < end; width++) {
+        size_t length = utf8_length(s, end);
+        s += length ? length : 1;
+    }
+    return width;
+}
+
+/* Appends a cell to a line, to the left or right of its column; empties the cell. */
+static void metrics_cell(Text *out, Text *cell, int width, bool left)
+{
+    const char *s = text_end(cell);
+    int pad = width - metrics_width(s);
+    if (left) text_print(out, "%s", s);
+    for (; pad > 0; pad--)
+        text_put(out, ' ');
+    if (!left) text_print(out, "%s", s);
+    cell->length = 0;
+    if (cell->s) cell->s[0] = 0;
+}
+
+static void metrics_text_figures(const Metrics *m, const char *const *names, Text *out)
+{
+    Text cell = {0};
+    for (size_t i = 0; i < METRICS_FIGURES; i++) {
+        const MetricsFigure *f = &metrics_table[i];
+        double value = f->value(m, false);
+        if (f->classes != (m->classes > 0) || isnan(value)) continue;
+        text_print(out, "%-18s", f->name);
+        metrics_print(f, value, &cell);
+        metrics_cell(out, &cell, 10, false);
+        if (f == metrics_main(m) && !isnan(f->value(m, true))) {
+            text_print(out, "   (");
+            metrics_trivial(m, names, out);
+            text_put(out, ')');
+        } else if (!isnan(f->value(m, true))) {
+            text_print(out, "   (");
+            metrics_print(f, f->value(m, true), out);
+            text_put(out, ')');
+        }
+        text_put(out, '\n');
+    }
+    text_free(&cell);
+}
+
+static int metrics_widest(const Metrics *m, const char *const *names, int least)
+{
+    Text cell = {0};
+    for (size_t i = 0; i < m->classes; i++) {
+        cell.length = 0;
+        metrics_name(names, i, &cell);
+        int width = metrics_width(text_end(&cell));
+        if (width > least) least = width;
+    }
+    text_free(&cell);
+    return least;
+}
+
+static void metrics_number(Text *cell, double value)
+{
+    char number[NUMBER_ROOM];
+    text_print(cell, "%s", number_print_short(number, value, 6));
+}
+
+static void metrics_text_classes(const Metrics *m, const char *const *names, Text *out)
+{
+    static double (*const figure[])(const Metrics *, size_t) = {metrics_precision, metrics_recall, metrics_f1};
+    int width = metrics_widest(m, names, 5);
+    Text cell = {0};
+    text_print(&cell, "class");
+    text_put(out, '\n');
+    metrics_cell(out, &cell, width, true);
+    text_print(out, "      rows  precision     recall         F1\n");
+    for (size_t i = 0; i < m->classes; i++) {
+        metrics_name(names, i, &cell);
+        metrics_cell(out, &cell, width, true);
+        metrics_number(&cell, metrics_true(m, i));
+        metrics_cell(out, &cell, 10, false);
+        for (size_t k = 0; k < sizeof figure / sizeof *figure; k++) {
+            metrics_print(&metrics_table[0], figure[k](m, i), &cell);
+            metrics_cell(out, &cell, 11, false);
+        }
+        text_put(out, '\n');
+    }
+    text_free(&cell);
+}
+
+static void metrics_text_confusion(const Metrics *m, const char *const *names, Text *out)
+{
+    int width = metrics_widest(m, names, 14);
+    Text cell = {0};
+    text_print(&cell, "true\\predicted");
+    text_put(out, '\n');
+    metrics_cell(out, &cell, width, true);
+    for (size_t i = 0; i < m->classes; i++) {
+        text_print(&cell, "  ");
+        metrics_name(names, i, &cell);
+        metrics_cell(out, &cell, 10, false);
+    }
+    text_put(out, '\n');
+    for (size_t i = 0; i < m->classes; i++) {
+        metrics_name(names, i, &cell);
+        metrics_cell(out, &cell, width, true);
+        for (size_t k = 0; k < m->classes; k++) {
+            text_print(&cell, "  ");
+            metrics_name(names, k, &cell);
+            int column = metrics_width(text_end(&cell));
+            cell.length = 0;
+            metrics_number(&cell, m->confusion[i * m->classes + k]);
+            metrics_cell(out, &cell, column > 10 ? column : 10, false);
+        }
+        text_put(out, '\n');
+    }
+    text_free(&cell);
+}
+
+void metrics_text(const Metrics *m, const char *const *names, Text *out)
+{
+    metrics_text_figures(m, names, out);
+    if (!m->classes) return;
+    metrics_text_classes(m, names, out);
+    if (m->classes <= METRICS_SHOWN) metrics_text_confusion(m, names, out);
+}
+
+/* ---- For programs ---- */
+
+static void metrics_json_figures(const Metrics *m, bool trivial, JsonWriter *w)
+{
+    for (size_t i = 0; i < METRICS_FIGURES; i++) {
+        const MetricsFigure *f = &metrics_table[i];
+        if (f->classes != (m->classes > 0) || (f->value == figure_auc && m->classes != 2)) continue;
+        json_key(w, f->name);
+        json_number(w, f->value(m, trivial));
+    }
+}
+
+static void metrics_json_class(const Metrics *m, size_t class, const char *const *names, JsonWriter *w)
+{
+    json_open(w, '{');
+    json_key(w, "class");
+    if (names && names[class])
+        json_string(w, names[class]);
+    else
+        json_integer(w, (int64_t)class);
+    json_key(w, "rows"), json_number(w, metrics_true(m, class));
+    json_key(w, "precision"), json_number(w, metrics_precision(m, class));
+    json_key(w, "recall"), json_number(w, metrics_recall(m, class));
+    json_key(w, "f1"), json_number(w, metrics_f1(m, class));
+    json_close(w, '}');
+}
+
+void metrics_json(const Metrics *m, const char *const *names, JsonWriter *w)
+{
+    json_key(w, "rows"), json_integer(w, (int64_t)m->rows);
+    metrics_json_figures(m, false, w);
+    json_key(w, "trivial");
+    json_open(w, '{');
+    metrics_json_figures(m, true, w);
+    json_close(w, '}');
+    if (!m->classes) return;
+    json_key(w, "classes");
+    json_open(w, '[');
+    for (size_t i = 0; i < m->classes; i++)
+        metrics_json_class(m, i, names, w);
+    json_close(w, ']');
+    json_key(w, "confusion");
+    json_open(w, '[');
+    for (size_t i = 0; i < m->classes; i++) {
+        json_open(w, '[');
+        for (size_t k = 0; k < m->classes; k++)
+            json_number(w, m->confusion[i * m->classes + k]);
+        json_close(w, ']');
+    }
+    json_close(w, ']');
+}

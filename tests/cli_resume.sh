@@ -1,0 +1,38 @@
+# A run that was interrupted and resumed leaves the same bits as one that never was; a signal ends the command as a
+# signal does, and names the command that goes on.
+source "$SOURCE/tests/cli.bash"
+
+table 2000 >data.csv
+common=(epochs=40 patience=0 batch=8 log=50 --threads 1)
+run 0 train data.csv "${common[@]}" -o whole
+
+# interrupt SIGNAL STATUS LINES: runs "$@" until log.csv has so many lines, then sends the signal.
+interrupt() {
+    local signal=$1 want=$2 lines=$3 got=0 process
+    shift 3
+    set -m
+    "$NUDGE" "$@" >out 2>err </dev/null &
+    process=$!
+    set +m
+    for _ in $(seq 2000); do
+        [ "$(wc -l <cut/log.csv 2>/dev/null || echo 0)" -ge "$lines" ] && break || sleep 0.005
+    done
+    kill -"$signal" $process || fail "it was over before the signal: $(cat err)"
+    wait $process || got=$?
+    [ $got = "$want" ] || fail "after SIG$signal: exit status $got: $(cat err)"
+    has err 'to go on: nudge train --resume cut' 'stopped at step'
+    [ -s cut/checkpoint.safetensors ] || fail "no checkpoint"
+}
+
+interrupt INT 130 5 train data.csv "${common[@]}" -o cut
+step=$(sed -n 's/stopped at step \([0-9]*\),.*/\1/p' err)
+awk -F , -v most="$step" 'NR > 1 && $1 > most { exit 1 }' cut/log.csv || fail "log.csv goes beyond the checkpoint"
+interrupt TERM 143 60 train --resume cut
+run 0 train --resume cut
+for file in model.safetensors checkpoint.safetensors log.csv recipe.yaml; do
+    cmp "whole/$file" "cut/$file"
+done
+
+# Going on with more epochs than were planned.
+run 0 train --resume cut epochs=41 --json
+has out '"event":"end"' '"epoch":41'

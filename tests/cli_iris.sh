@@ -17,7 +17,7 @@ done
 has runs/iris/recipe.yaml '../../iris.csv' 'target: [species]' 'task: classify' 'net: dense(32) relu dense(32) relu dense(classes)' \
     'loss: cross_entropy' 'optimizer: adam(lr=0.01)' 'batch: 16' 'epochs: 100' 'patience: 10' 'seed: 1' 'validation: 0.1'
 lacks runs/iris/recipe.yaml threads
-head -n 1 runs/iris/log.csv | grep -q '^step,' || fail "log.csv begins $(head -n 1 runs/iris/log.csv)"
+head -n 1 runs/iris/log.csv | grep -qw 'step' || fail "log.csv begins $(head -n 1 runs/iris/log.csv)"
 
 # Never over another run; the recipe of a run gives the same model, wherever one stands and whatever the threads.
 run 0 train iris.csv --quiet

@@ -16,7 +16,7 @@ refuses 2 'header.csv: has a header, but no rows' train header.csv
 gzip -c good.csv | head -c 200 >cut.csv.gz
 refuses 2 'cut.csv.gz:' train cut.csv.gz
 refuses 2 'good.csv: ' eval good.csv
-refuses 2 'no such' predict nowhere good.csv
+refuses 2 'nowhere: cannot read: No such file' predict nowhere good.csv
 
 # ---- Tables
 { cat good.csv; echo '1,2,big,4'; } >ragged.csv

@@ -6,6 +6,8 @@ table 2000 >data.csv
 common=(epochs=40 patience=0 batch=8 log=50 --threads 1)
 run 0 train data.csv "${common[@]}" -o whole
 
+lines() { cat "$1" 2>/dev/null | wc -l; }
+
 # interrupt SIGNAL STATUS LINES: runs "$@" until log.csv has so many lines, then sends the signal.
 interrupt() {
     local signal=$1 want=$2 lines=$3 got=0 process
@@ -15,7 +17,7 @@ interrupt() {
     process=$!
     set +m
     for _ in $(seq 2000); do
-        [ "$(wc -l <cut/log.csv 2>/dev/null || echo 0)" -ge "$lines" ] && break || sleep 0.005
+        [ "$(lines cut/log.csv)" -ge "$lines" ] && break || sleep 0.005
     done
     kill -"$signal" $process || fail "it was over before the signal: $(cat err)"
     wait $process || got=$?

@@ -16,7 +16,7 @@ typedef struct Feed {
 
 typedef struct Reversal {
     Graph *g;
-    const Node *node;
+    Node *node;
     const Loop *loop;
     Node *const *dy;
     bool *active;  /* old inputs that carry a gradient */
@@ -114,7 +114,7 @@ static void reversal_read(Reversal *r)
     const Loop *l = r->loop;
     for (int i = 0; i < l->carried; i++)
         r->feed[1][r->sequences++] =
-            (Feed){r->place[i], graph_output(r->g, (Node *)r->node, l->body.outputs + i), NULL, -1};
+            (Feed){r->place[i], graph_output(r->g, r->node, l->body.outputs + i), NULL, -1};
     for (int i = l->carried; i < l->carried + l->stacked; i++)
         r->feed[1][r->sequences++] = (Feed){r->place[i], r->node->input[i], NULL, -1};
     for (int i = l->carried; i < l->body.outputs; i++)

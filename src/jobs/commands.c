@@ -62,6 +62,21 @@ static const CommandRow command_table[] = {
      "Without DATA it uses the rows that `nudge eval` would.",
      {"nudge importance runs/iris", "nudge importance runs/iris new.csv --repeats 20"},
      job_importance},
+    {"explain",
+     "RECIPE | MODEL [DATA [LABELS]]",
+     1,
+     3,
+     true,
+     "shows the error of a row flowing backward, layer by layer",
+     "With --row: what each layer computes for that row, the loss, and then from the end to the beginning which "
+     "gradient arrives at a layer, by what it multiplies it, and what it hands on; how large each parameter's share "
+     "is, and what it is changed by, for this row alone and for the batch that it is in. Without --row: how the "
+     "gradient shrinks or grows from layer to layer, over many rows, and what to try against it.\n\n"
+     "A recipe is explained before its first update, or after --step N updates, which are those that `nudge train` "
+     "would do.",
+     {"nudge explain examples/xor/xor.yaml --row 3", "nudge explain examples/xor/xor.yaml --row 3 --step 1000",
+      "nudge explain runs/iris", "nudge explain runs/iris new.csv --row 1 --json"},
+     job_explain},
     {"help",
      "[COMMAND | recipe]",
      0,
@@ -83,6 +98,8 @@ static const OptionRow option_table[] = {
      "columns of the input to copy before the prediction, separated by commas"},
     {"folds", 'k', "K", NULL, "cv", "5", "how many parts"},
     {"repeats", 0, "N", NULL, "importance", "5", "how often each column is shuffled"},
+    {"row", 'r', "N", NULL, "explain", NULL, "the row to explain, from 1"},
+    {"step", 0, "N", NULL, "explain", NULL, "trains a recipe for so many updates first"},
     {"delimiter", 0, "C", "delimiter", "eval predict importance", NULL,
      "what separates fields; by default told from the file"},
     {"header", 0, "true|false", "header", "eval predict importance", NULL,

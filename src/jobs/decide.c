@@ -112,11 +112,33 @@ int decide_threads(Settings *s, Error *e)
     return settings_set(s, "threads", text, "chosen", e);
 }
 
+/* All defaults, too, in the order of the table: then a run and its recipe read back have the same settings, and the
+ * files that hold them are the same to the byte. */
+static int decide_rest(Settings *s, Error *e)
+{
+    size_t count;
+    const SettingKey *key = settings_keys(&count);
+    for (size_t i = 0; i < count; i++) {
+        int status =
+            key[i].standard && !key[i].local ? decide_text(s, key[i].name, key[i].standard, e) : NUDGE_OK;
+        if (status) return status;
+    }
+    for (size_t i = 1; i < s->count; i++) {
+        Setting *moved = s->list[i];
+        size_t at = i;
+        for (; at && s->list[at - 1]->key > moved->key; at--)
+            s->list[at] = s->list[at - 1];
+        s->list[at] = moved;
+    }
+    return NUDGE_OK;
+}
+
 int decide(Settings *s, const JobData *d, Error *e)
 {
     int status = decide_text(s, "task", d->rows.classes ? "classify" : "regress", e);
     if (!status && d->table) status = decide_columns(s, &d->columns, e);
     if (!status) status = decide_net(s, d, e);
     if (!status) status = decide_training(s, d, e);
-    return status ? status : decide_threads(s, e);
+    if (!status) status = decide_threads(s, e);
+    return status ? status : decide_rest(s, e);
 }

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PRINT_NAME = 28, PRINT_NOTES = 88 };
+enum { PRINT_NAME = 28, PRINT_NOTES = 64 };
 
 /* ---- Losses whose gradient is short enough to be read -------------------------------------------------------- */
 
@@ -270,16 +270,30 @@ static void explain_begin_line(const Explanation *x, const ExplainLayer *l, Text
     numeral_pad(out, line, explain_column(x));
 }
 
+/* Signs take a column of their own, so that the digits line up. */
+static void explain_put_signed(Text *out, const double *value, size_t count)
+{
+    if (count > NUMERAL_FEW) {
+        text_put(out, ' ');
+        numeral_print_list(out, value, count);
+    }
+    for (size_t i = 0; count <= NUMERAL_FEW && i < count; i++) {
+        if (i) text_put(out, ' ');
+        if (value[i] >= 0) text_put(out, ' ');
+        numeral_print(out, value[i]);
+    }
+}
+
 static void explain_print_forward(const Explanation *x, Text *out)
 {
     text_print(out, "\nforward\n");
     for (int i = 0; i < x->layers; i++) {
-        const ExplainLayer *l = &x->layer[i];
-        explain_begin_line(x, l, out);
-        if (l->out.count == 1 && l->out.value[0] >= 0) text_put(out, ' ');
-        numeral_print_list(out, l->out.value, l->out.count);
+        size_t line = out->length;
+        explain_put_name(x, &x->layer[i], out);
+        numeral_pad(out, line, explain_column(x) - 1);
+        explain_put_signed(out, x->layer[i].out.value, x->layer[i].out.count);
+        text_put(out, '\n');
     }
-    text_put(out, '\n');
 }
 
 /* ---- Backward: the loss ----------------------------------------------------------------------------------------- */
@@ -471,13 +485,21 @@ static void explain_put_slopes(const ExplainLayer *l, Text *out)
     if (flat) text_print(out, " (%zu of %zu are 0)", flat, l->slope.count);
 }
 
-static void explain_print_slope(const ExplainLayer *l, Text *out)
+/* The bound on an activation's slope is told where it stands last in the net. */
+static bool explain_tells_bound(const Explanation *x, const ExplainLayer *l)
+{
+    for (const ExplainLayer *later = l + 1; later < x->layer + x->layers; later++)
+        if (!strcmp(later->text, l->text)) return false;
+    return l->steepest < 1;
+}
+
+static void explain_print_slope(const Explanation *x, const ExplainLayer *l, Text *out)
 {
     char most[NUMBER_ROOM];
     explain_put_slopes(l, out);
     text_print(out, "  ->  ");
     numeral_print_list(out, l->handed_on.value, l->handed_on.count);
-    if (l->steepest < 1) text_print(out, "\tslope at most %s", number_print_short(most, l->steepest, 3));
+    if (explain_tells_bound(x, l)) text_print(out, "\tslope at most %s", number_print_short(most, l->steepest, 3));
     text_put(out, '\n');
 }
 
@@ -490,7 +512,7 @@ static void explain_print_handed_on(const Explanation *x, const ExplainLayer *l,
     }
     text_print(out, inputs ? "to the inputs" : "handed on");
     if (l->weighted) {
-        text_print(out, " = weights x ");
+        text_print(out, inputs ? ": weights x " : " = weights x ");
         if (l->arriving.count == 1)
             numeral_print(out, l->arriving.value[0]);
         else
@@ -512,7 +534,7 @@ static void explain_print_layer(const Explanation *x, const ExplainLayer *l, Tex
         explain_print_parameters(x, l, out);
         explain_begin_line(x, NULL, out);
     }
-    l->slope.value ? explain_print_slope(l, out) : explain_print_handed_on(x, l, out);
+    l->slope.value ? explain_print_slope(x, l, out) : explain_print_handed_on(x, l, out);
 }
 
 /* Tabs become blanks up to one column, unless a line is longer than that. */
@@ -593,11 +615,11 @@ static void explain_put_optimizer(const Explanation *x, Text *out)
     text_print(out, "%s)", x->examined->trained ? ", begun anew" : "");
 }
 
-static void explain_put_change(Text *out, Numbers nudge, size_t place, int width)
+static void explain_put_change(Text *out, Numbers change, size_t place, int width)
 {
     Text number = {0};
-    if (nudge.value)
-        numeral_print_change(&number, nudge.value[place]);
+    if (change.value)
+        numeral_print_change(&number, change.value[place]);
     else
         text_put(&number, '-');
     text_print(out, "%*s", width, text_end(&number));

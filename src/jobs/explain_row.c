@@ -298,8 +298,8 @@ static void explain_want_batch(void *context)
     for (int i = 0; i < x->parameters; i++)
         for (int k = 0; k < n->parameters; k++)
             if (!strcmp(n->parameter[k].leaf->leaf->name, x->parameter[i].path)) {
-                Node *nudge = explain_nudge(&x->batch_probe, &n->parameter[k]);
-                x->parameter[i].wanted[PARAMETER_NUDGE] = nudge ? probe_want(&x->batch_probe, nudge) : -1;
+                Node *change = explain_nudge(&x->batch_probe, &n->parameter[k]);
+                x->parameter[i].wanted[PARAMETER_NUDGE] = change ? probe_want(&x->batch_probe, change) : -1;
             }
 }
 

@@ -172,8 +172,8 @@ static void rows_print_layer(const ExplainFlows *x, int i, size_t width, double 
     text_print(out, "  ");
     double range = log10(most / least) > 3 ? log10(most / least) : 3;
     if (l->norm > 0 && isfinite(l->norm)) numeral_print_bar(out, ROWS_BAR * (1 - log10(most / l->norm) / range));
-    numeral_pad(out, line, width + 4 + 7 + 2 + ROWS_BAR + 2);
     if (i + 1 < x->layers && x->layer[i + 1].flow > 0) {
+        numeral_pad(out, line, width + 4 + 7 + 2 + ROWS_BAR + 2);
         text_print(out, "x ");
         numeral_print(out, l->flow / x->layer[i + 1].flow);
     }
@@ -230,22 +230,35 @@ void explain_rows_print(const ExplainFlows *x, Text *out)
 
 /* ---- For programs ------------------------------------------------------------------------------------------ */
 
+static void rows_json_layer(const ExplainFlow *l, JsonWriter *w)
+{
+    json_open(w, '{');
+    json_key(w, "path");
+    json_string(w, l->path);
+    json_key(w, "layer");
+    json_string(w, l->text);
+    json_key(w, "gradient_norm");
+    json_number(w, l->norm);
+    json_key(w, "arriving_norm");
+    json_number(w, l->flow);
+    json_close(w, '}');
+}
+
 void explain_rows_json(const ExplainFlows *x, JsonWriter *w)
 {
-    json_key(w, "step"), json_integer(w, (int64_t)x->step);
-    json_key(w, "rows"), json_integer(w, (int64_t)x->rows);
-    json_key(w, "layers"), json_open(w, '[');
-    for (int i = 0; i < x->layers; i++) {
-        const ExplainFlow *l = &x->layer[i];
-        json_open(w, '{');
-        json_key(w, "path"), json_string(w, l->path);
-        json_key(w, "layer"), json_string(w, l->text);
-        json_key(w, "gradient_norm"), json_number(w, l->norm);
-        json_key(w, "arriving_norm"), json_number(w, l->flow);
-        json_close(w, '}');
-    }
+    json_key(w, "step");
+    json_integer(w, (int64_t)x->step);
+    json_key(w, "rows");
+    json_integer(w, (int64_t)x->rows);
+    json_key(w, "layers");
+    json_open(w, '[');
+    for (int i = 0; i < x->layers; i++)
+        rows_json_layer(&x->layer[i], w);
     json_close(w, ']');
-    json_key(w, "factor"), json_number(w, x->factor);
-    json_key(w, "verdict"), json_string(w, rows_verdicts[rows_verdict(x)].name);
-    json_key(w, "advice"), json_string(w, rows_verdicts[rows_verdict(x)].advice);
+    json_key(w, "factor");
+    json_number(w, x->factor);
+    json_key(w, "verdict");
+    json_string(w, rows_verdicts[rows_verdict(x)].name);
+    json_key(w, "advice");
+    json_string(w, rows_verdicts[rows_verdict(x)].advice);
 }

@@ -31,6 +31,7 @@ int job_eval(Job *job);
 int job_predict(Job *job);
 int job_cv(Job *job);
 int job_importance(Job *job);
+int job_explain(Job *job);
 int job_help(Job *job);
 
 /* What was given for an option of the command, its default, or NULL. */

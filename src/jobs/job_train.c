@@ -186,11 +186,14 @@ static int train_say_start(Training *t)
     return job_say(t->job, "start", &text, &w);
 }
 
-/* What the trainer says of epochs and checkpoints; how it begins and ends is said here. */
+/* What the trainer says of epochs and checkpoints; how it begins and ends is said here. A checkpoint is no news to
+ * people. */
 static int train_hear(void *context, const nudge_event *event)
 {
     Job *job = context;
-    if (strcmp(event->kind, "start") && strcmp(event->kind, "end")) job_event(job, event);
+    nudge_event told = *event;
+    if (!strcmp(event->kind, "checkpoint")) told.text = "";
+    if (strcmp(event->kind, "start") && strcmp(event->kind, "end")) job_event(job, &told);
     return job->stopped;
 }
 

@@ -138,6 +138,15 @@ static int divergence_repeat(Course *c, const Progress *from, uint64_t failed, C
     return status || found->where ? status : divergence_look(c, &p, found, e);
 }
 
+/* " (first in layer 5, batchnorm, backward)" */
+static void divergence_print_place(Culprit *found, uint64_t failed, bool loss, Text *out)
+{
+    if (found->where) text_print(out, " (first in %s, %s", text_end(&found->layer), found->where);
+    if (found->where && found->step != failed) text_print(out, ", at step %llu", (unsigned long long)found->step);
+    if (!found->where && loss) text_print(out, " (first in the loss itself");
+    if (found->where || loss) text_put(out, ')');
+}
+
 static void divergence_print_number(Text *out, double value, int digits)
 {
     char number[NUMBER_ROOM];
@@ -171,14 +180,12 @@ int divergence_explain(Course *c, const Store *store, const Progress *from, uint
     Error ignored = {0};
     store_assign(&c->m->store, store);
     c->m->steps = from->step;
-    if (divergence_repeat(c, from, failed, &found, &growth, &ignored)) found.where = NULL;
+    bool repeated = !divergence_repeat(c, from, failed, &found, &growth, &ignored);
     store_assign(&c->m->store, store);
     c->m->steps = from->step;
     text_print(&text, "%s at step %llu", isinf(loss) ? "loss became infinite" : isnan(loss) ? "loss became NaN" : "weights became infinite or NaN",
                (unsigned long long)failed);
-    if (found.where) text_print(&text, " (first in %s, %s", text_end(&found.layer), found.where);
-    if (found.where && found.step != failed) text_print(&text, ", at step %llu", (unsigned long long)found.step);
-    if (found.where) text_put(&text, ')');
+    divergence_print_place(&found, failed, repeated && !isfinite(loss), &text);
     if (good) text_print(&text, "; last good checkpoint: %s (step %llu)", good, (unsigned long long)good_step);
     divergence_advise(c, failed, growth, &text);
     error_set(e, NUDGE_DIVERGED, "%s", text_end(&text));

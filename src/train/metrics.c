@@ -349,25 +349,34 @@ static void metrics_cell(Text *out, Text *cell, int width, bool left)
     if (cell->s) cell->s[0] = 0;
 }
 
+static bool metrics_has(const Metrics *m, const MetricsFigure *f)
+{
+    return f->classes == (m->classes > 0) && (f->value != figure_auc || m->classes == 2);
+}
+
+/* What the trivial predictor gets, in brackets; for the main figure also what it says. */
+static void metrics_text_trivial(const Metrics *m, const MetricsFigure *f, const char *const *names, Text *out)
+{
+    double trivial = f->value(m, true);
+    if (isnan(trivial)) return;
+    text_print(out, "   (");
+    if (f == metrics_main(m))
+        metrics_trivial(m, names, out);
+    else
+        metrics_print(f, trivial, out);
+    text_put(out, ')');
+}
+
 static void metrics_text_figures(const Metrics *m, const char *const *names, Text *out)
 {
     Text cell = {0};
     for (size_t i = 0; i < METRICS_FIGURES; i++) {
         const MetricsFigure *f = &metrics_table[i];
-        double value = f->value(m, false);
-        if (f->classes != (m->classes > 0) || isnan(value)) continue;
+        if (!metrics_has(m, f)) continue;
         text_print(out, "%-18s", f->name);
-        metrics_print(f, value, &cell);
+        metrics_print(f, f->value(m, false), &cell);
         metrics_cell(out, &cell, 10, false);
-        if (f == metrics_main(m) && !isnan(f->value(m, true))) {
-            text_print(out, "   (");
-            metrics_trivial(m, names, out);
-            text_put(out, ')');
-        } else if (!isnan(f->value(m, true))) {
-            text_print(out, "   (");
-            metrics_print(f, f->value(m, true), out);
-            text_put(out, ')');
-        }
+        metrics_text_trivial(m, f, names, out);
         text_put(out, '\n');
     }
     text_free(&cell);
@@ -458,7 +467,7 @@ static void metrics_json_figures(const Metrics *m, bool trivial, JsonWriter *w)
 {
     for (size_t i = 0; i < METRICS_FIGURES; i++) {
         const MetricsFigure *f = &metrics_table[i];
-        if (f->classes != (m->classes > 0) || (f->value == figure_auc && m->classes != 2)) continue;
+        if (!metrics_has(m, f)) continue;
         json_key(w, f->name);
         json_number(w, f->value(m, trivial));
     }

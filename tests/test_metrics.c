@@ -1,0 +1,218 @@
+/* Figures against values worked out by hand, with weights and ties, and what is shown of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "train/metrics.h"
+#include <math.h>
+#include <string.h>
+
+static double figure(const Metrics *m, const char *name, bool trivial)
+{
+    const MetricsFigure *f = NULL;
+    Error e = {0};
+    assert_int_equal(metrics_find(name, m->classes > 0, &f, &e), 0);
+    return f->value(m, trivial);
+}
+
+static void expect(double value, double wanted)
+{
+    if (!(fabs(value - wanted) < 1e-12)) print_error("%.17g, not %.17g\n", value, wanted);
+    assert_true(fabs(value - wanted) < 1e-12);
+}
+
+/* Six rows of three classes; truth and prediction:  0 0, 0 0, 0 1, 1 1, 1 2, 2 2. */
+static void three_classes(Metrics *m, const double *baseline, double first_weight)
+{
+    static const size_t truth[] = {0, 0, 0, 1, 1, 2}, said[] = {0, 0, 1, 1, 2, 2};
+    Error e = {0};
+    assert_int_equal(metrics_begin(m, 3, 3, baseline, &e), 0);
+    for (int i = 0; i < 6; i++) {
+        double p[3] = {.2, .2, .2};
+        p[said[i]] = .6;
+        metrics_add_class(m, p, truth[i], i ? 1 : first_weight);
+    }
+    assert_int_equal(metrics_end(m, &e), 0);
+}
+
+static void test_classes(void **state)
+{
+    (void)state;
+    static const double baseline[] = {.5, .3, .2};
+    Metrics m;
+    three_classes(&m, baseline, 1);
+    assert_int_equal(m.rows, 6);
+    expect(figure(&m, "accuracy", false), 4. / 6);
+    expect(figure(&m, "balanced_accuracy", false), (2. / 3 + 1. / 2 + 1) / 3);
+    /* precision 1, 1/2, 1/2; recall 2/3, 1/2, 1 */
+    expect(figure(&m, "f1", false), (.8 + .5 + 2. / 3) / 3);
+    expect(figure(&m, "log_loss", false), -(4 * log(.6) + 2 * log(.2)) / 6);
+    assert_true(isnan(figure(&m, "auc", false)));
+    expect(figure(&m, "accuracy", true), 3. / 6);
+    expect(figure(&m, "balanced_accuracy", true), 1. / 3);
+    expect(figure(&m, "f1", true), 2 * .5 / 1.5 / 3);
+    expect(figure(&m, "log_loss", true), -(3 * log(.5) + 2 * log(.3) + log(.2)) / 6);
+    assert_ptr_equal(metrics_main(&m)->name, metrics_figures(&(size_t){0})[0].name);
+    metrics_free(&m);
+}
+
+static void test_weights(void **state)
+{
+    (void)state;
+    Metrics m;
+    three_classes(&m, NULL, 3);
+    expect(m.weight, 8);
+    expect(figure(&m, "accuracy", false), 6. / 8);
+    expect(figure(&m, "f1", false), (2 * 4. / (4 + 5) + .5 + 2. / 3) / 3);
+    assert_true(isnan(figure(&m, "accuracy", true))); /* nobody knows the training rows */
+    metrics_free(&m);
+}
+
+/* A class that neither occurs nor is predicted does not count in means. */
+static void test_absent_class(void **state)
+{
+    (void)state;
+    Metrics m;
+    Error e = {0};
+    assert_int_equal(metrics_begin(&m, 4, 4, NULL, &e), 0);
+    metrics_add_class(&m, (double[]){.7, .3, 0, 0}, 0, 1);
+    metrics_add_class(&m, (double[]){.6, .4, 0, 0}, 1, 1);
+    expect(figure(&m, "balanced_accuracy", false), .5);
+    expect(figure(&m, "f1", false), (2. / 3 + 0) / 2);
+    metrics_add_class(&m, (double[]){1, 0, 0, 0}, 2, 1); /* certain and wrong: finite all the same */
+    assert_true(isfinite(figure(&m, "log_loss", false)));
+    metrics_free(&m);
+}
+
+/* Against the definition: the share of pairs in order, ties half. */
+static void test_auc(void **state)
+{
+    (void)state;
+    static const double score[] = {.1, .4, .35, .8, .4, .4, .9, .2}, weight[] = {1, 2, 1, 1, 3, 1, .5, 1};
+    static const bool positive[] = {0, 0, 1, 1, 1, 0, 1, 1};
+    enum { N = sizeof score / sizeof *score };
+    Metrics m;
+    Error e = {0};
+    double sum = 0, pairs = 0;
+    assert_int_equal(metrics_begin(&m, 2, 2, NULL, &e), 0);
+    for (int i = 0; i < N; i++)
+        metrics_add_class(&m, (double[]){1 - score[i], score[i]}, positive[i], weight[i]);
+    for (int i = 0; i < N; i++)
+        for (int k = 0; k < N; k++) {
+            if (!positive[i] || positive[k]) continue;
+            sum += weight[i] * weight[k] * (score[i] > score[k] ? 1 : score[i] < score[k] ? 0 : .5);
+            pairs += weight[i] * weight[k];
+        }
+    expect(figure(&m, "auc", false), sum / pairs);
+    expect(figure(&m, "auc", true), .5);
+    metrics_free(&m);
+    assert_int_equal(metrics_begin(&m, 2, 2, NULL, &e), 0);
+    metrics_add_class(&m, (double[]){.5, .5}, 1, 1);
+    assert_true(isnan(figure(&m, "auc", false))); /* of one class only */
+    metrics_free(&m);
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    static const double baseline[] = {2, 10}, y[][2] = {{1, 10}, {2, 12}, {5, 9}}, t[][2] = {{1, 11}, {3, 12}, {4, 10}};
+    static const double weight[] = {1, 2, 1};
+    Metrics m;
+    Error e = {0};
+    assert_int_equal(metrics_begin(&m, 0, 2, baseline, &e), 0);
+    for (int i = 0; i < 3; i++)
+        metrics_add_values(&m, y[i], t[i], weight[i]);
+    /* squared errors: 0 + 2*1 + 1 and 1 + 2*0 + 1 */
+    expect(figure(&m, "rmse", false), sqrt((3 + 2) / 8.));
+    expect(figure(&m, "mae", false), (3 + 2) / 8.);
+    /* spreads about the weighted means 11/4 and 45/4 */
+    double spread[2] = {0};
+    for (int i = 0; i < 3; i++) {
+        spread[0] += weight[i] * pow(t[i][0] - 2.75, 2);
+        spread[1] += weight[i] * pow(t[i][1] - 11.25, 2);
+    }
+    expect(figure(&m, "r2", false), (1 - 3 / spread[0] + 1 - 2 / spread[1]) / 2);
+    expect(figure(&m, "rmse", true), sqrt((1 + 2 + 4 + 1 + 8 + 0) / 8.));
+    expect(figure(&m, "mae", true), (1 + 2 + 2 + 1 + 4 + 0) / 8.);
+    assert_string_equal(metrics_main(&m)->name, "rmse");
+    metrics_free(&m);
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    const MetricsFigure *f;
+    Error e = {0};
+    assert_int_equal(metrics_find("acuracy", true, &f, &e), NUDGE_INPUT);
+    assert_non_null(strstr(e.message, "did you mean accuracy?"));
+    error_clear(&e);
+    assert_int_equal(metrics_find("accuracy", false, &f, &e), NUDGE_INPUT);
+    assert_non_null(strstr(e.message, "rmse"));
+}
+
+static void expect_text(const char *text, const char *part)
+{
+    if (!strstr(text, part)) print_error("no \"%s\" in:\n%s\n", part, text);
+    assert_non_null(strstr(text, part));
+}
+
+static void test_text(void **state)
+{
+    (void)state;
+    static const double baseline[] = {.5, .3, .2};
+    static const char *const names[] = {"h\xc3\xb6her", "b", "a rather long name"};
+    Metrics m;
+    Text out = {0};
+    three_classes(&m, baseline, 1);
+    metrics_text(&m, names, &out);
+    const char *text = text_end(&out);
+    expect_text(text, "accuracy              66.7 %   (always saying h\xc3\xb6her: 50 %)\n");
+    expect_text(text, "h\xc3\xb6her                      3      100 %     66.7 %       80 %\n");
+    expect_text(text, "a rather long name         1       50 %      100 %     66.7 %\n");
+    expect_text(text, "h\xc3\xb6her                      2         1                     0\n");
+    for (const char *line = text; *line; line = strchr(line, '\n') + 1)
+        assert_true(line[strcspn(line, "\n")] == '\n');
+    text_free(&out);
+    metrics_free(&m);
+}
+
+static void test_json(void **state)
+{
+    (void)state;
+    static const double baseline[] = {.5, .3, .2};
+    Metrics m;
+    Text out = {0};
+    Error e = {0};
+    Arena arena;
+    const JsonValue *v, *classes;
+    JsonWriter w = {.out = &out};
+    three_classes(&m, baseline, 1);
+    json_open(&w, '{');
+    metrics_json(&m, NULL, &w);
+    json_close(&w, '}');
+    arena_init(&arena, &e);
+    assert_int_equal(json_parse(&arena, "metrics", text_end(&out), out.length, &v), 0);
+    expect(json_member_number(v, "accuracy"), 4. / 6);
+    expect(json_member_number(json_member(v, "trivial"), "accuracy"), .5);
+    classes = json_member(v, "classes");
+    assert_int_equal(classes->count, 3);
+    expect(json_member_number(classes->first, "recall"), 2. / 3);
+    assert_int_equal(json_member(v, "confusion")->count, 3);
+    assert_int_equal(json_member(v, "confusion")->first->first->next->integer, 1);
+    arena_free(&arena);
+    text_free(&out);
+    metrics_free(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_classes), cmocka_unit_test(test_weights), cmocka_unit_test(test_absent_class),
+        cmocka_unit_test(test_auc),     cmocka_unit_test(test_values),  cmocka_unit_test(test_names),
+        cmocka_unit_test(test_text),    cmocka_unit_test(test_json),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

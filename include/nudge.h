@@ -87,11 +87,15 @@ NUDGE_API int nudge_clone(const nudge *m, nudge **copy);
 NUDGE_API void nudge_free(nudge *m);
 
 /* Trains. x is [rows, inputs]; t is [rows] class numbers 0, 1, ... for cross_entropy, else [rows, outputs].
- * Options as for nudge_new: epochs=, steps=, batch=, optimizer=, schedule=, validation=, patience=, shuffle=, clip=,
- * log=. The best weights by validation are kept. A callback that stops the run early is no error. */
+ * Options as for nudge_new: epochs= (100), steps= (instead), batch= (32), validation= (0.1), patience= (0: no early
+ * stopping), optimizer= (adam), schedule=, clip=, shuffle=, log= (an event every so many steps). They stay in force for
+ * later calls, unless this one is refused. The weights go on from where they are, the optimizer begins anew. The best
+ * weights by validation are kept; after NUDGE_DIVERGED, too, or else the last good ones. A callback that stops the run
+ * early is no error. */
 NUDGE_API int nudge_fit(nudge *m, const float *x, const float *t, size_t rows, const char *options);
 
-/* One update from these rows. weights: [rows], or NULL for all 1. *loss, if not NULL: their mean loss before it. */
+/* One update from these rows, which goes on with the optimizer's state. weights: [rows], or NULL for all 1. *loss, if
+ * not NULL: what the loss says of them before it. NUDGE_DIVERGED: the update was taken back. */
 NUDGE_API int nudge_step(nudge *m, const float *x, const float *t, const float *weights, size_t rows, float *loss);
 
 /* y [rows, outputs]: a classifier gives probabilities. room is the number of floats y has room for. */

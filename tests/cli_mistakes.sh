@@ -30,7 +30,7 @@ refuses 2 'one.csv: has only one row' train one.csv
 sed 's/small/big/' good.csv >class.csv
 refuses 2 'at least 2 classes' train class.csv
 sed 's/width/height/' good.csv >twice.csv
-refuses 2 'twice.csv:1:2: column 2 is called height, too' train twice.csv
+refuses 2 'twice.csv:1:2: column 1 is called height, too' train twice.csv
 { cat good.csv; echo 'heavy,2,big'; } >word.csv
 refuses 2 'word.csv:62:1: "heavy" is not a number in column width' train word.csv
 has err missing=heavy ignore=width
@@ -96,8 +96,8 @@ recipe 'data: gone.csv'
 refuses 2 'gone.csv: no such file' train recipe.yaml
 recipe 'epochs: 3'
 refuses 2 'no data to train on' train recipe.yaml
-refuses 2 'no such file' train gone.yaml
-refuses 2 'no key is called epoch' train good.csv --data.train good.csv define.f=1 epoch=3
+refuses 2 'gone.yaml: cannot read: No such file' train gone.yaml
+refuses 2 'no key is called epoch' train good.csv --data.train good.csv epoch=3
 refuses 2 'softmax' train good.csv net='dense(classes) softmax'
 refuses 2 'command line: net' train good.csv net='dense(5)'
 mkdir sub
@@ -106,7 +106,7 @@ printf '%s\n' 'data: {train: good.csv, test: good.csv}' 'epochs: 1' >sub/small.y
 run 0 train sub/small.yml
 has err 'nudge eval runs/small'
 run 0 eval runs/small
-has out '60 test rows of'
+has out '60 test rows of sub/good.csv'
 [ ! -e runs/recipe ] || fail "a recipe with a mistake leaves a run behind"
 
 # ---- Runs
@@ -115,7 +115,7 @@ status=0
 [ $status = 4 ] || fail "a loss that is NaN: exit status $status: $(cat err)"
 has err step layer wild/checkpoint.safetensors
 [ -s wild/checkpoint.safetensors ] || fail "no checkpoint is left"
-refuses 2 'model: ' train --resume model net='dense(3) relu dense(classes)'
+refuses 2 'different nets' train --resume model net='dense(3) relu dense(classes)'
 refuses 2 'folder: holds no run' train --resume folder
 refuses 2 'absent: no such directory' train --resume absent
 refuses 2 'leave out good.csv' train good.csv --resume model

@@ -10,8 +10,8 @@
 #include <locale.h>
 #include <math.h>
 #include <nudge.h>
-#include <stdio.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -134,9 +134,11 @@ static void test_regression_units(void **state)
 
 /* ---- The article's network ---- */
 
-static const double article_w1[2][4] = {{0.8121726818316208, -0.3058782068250377, -0.26408587613172785, -0.5364843110780853},
-                                        {0.43270381466233926, -1.1507693484401413, 0.87240588210824, -0.3806034504475514}};
-static const double article_w2[4] = {0.15951954802854929, -0.12468518773870504, 0.731053968522487, -1.030070354748827};
+static const double article_w1[2][4] = {
+    {0.8121726818316208, -0.3058782068250377, -0.26408587613172785, -0.5364843110780853},
+    {0.43270381466233926, -1.1507693484401413, 0.87240588210824, -0.3806034504475514}};
+static const double article_w2[4] = {0.15951954802854929, -0.12468518773870504, 0.731053968522487,
+                                     -1.030070354748827};
 
 static nudge *make_article(void)
 {
@@ -162,7 +164,8 @@ static void expect_near(double value, double wanted)
 static void test_article_first_step(void **state)
 {
     (void)state;
-    static const double d2[] = {0.010597172911514671, 0.003964091098027914, 0.013709729348705334, 0.00547226041047144};
+    static const double d2[] = {0.010597172911514671, 0.003964091098027914, 0.013709729348705334,
+                                0.00547226041047144};
     static const double d1[] = {-0.0003898579318831743, 0.0011480700806001803, 0.0007866846244651039,
                                 0.0007151783116432671};
     nudge *m = make_article();
@@ -447,7 +450,8 @@ static void test_new_mistakes(void **state)
         {2, "dense(4)", "schedule=cosin", "cosine"},
         {2, "dense(4)", "clip=nrm(1)", "norm"},
         {2, "dense(4)", "epocs=3", "epochs"},
-        {2, "dense(4)", "loss=cross_entropy classes=3", "layer 0, dense(4), gives 4 numbers for each row, but there are 3 classes"},
+        {2, "dense(4)", "loss=cross_entropy classes=3",
+         "layer 0, dense(4), gives 4 numbers for each row, but there are 3 classes"},
         {2, "dense(1)", "loss=cross_entropy", "needs one for each class"},
         {2, "dense(3) softmax", "loss=cross_entropy", "stands before the loss cross_entropy"},
         {2, "dense(1) sigmoid", "loss=bce", "stands before the loss bce"},
@@ -637,7 +641,8 @@ static int exercise(void)
     nudge *m = NULL, *copy = NULL, *again = NULL;
     static char bytes[20000];
     size_t need;
-    int status = nudge_new(&m, 2, "dense(4) relu dense(3)", "loss=cross_entropy optimizer=adam seed=3 standardize=true");
+    int status = nudge_new(&m, 2, "dense(4) relu dense(3)",
+                           "loss=cross_entropy optimizer=adam seed=3 standardize=true");
     if (!status) status = nudge_fit(m, x, t, 20, "epochs=2 batch=7 validation=.2 schedule=cosine clip=1");
     if (!status) status = nudge_predict(m, x, 20, y, 60);
     if (!status) status = nudge_save_memory(m, bytes, sizeof bytes, &need);
@@ -661,7 +666,8 @@ static void test_every_allocation_fails(void **state)
     for (fails_at = 1; fails_at <= all; fails_at += 1 + fails_at / 200) {
         allocations = 0;
         int status = exercise();
-        if (status != NUDGE_MACHINE && status != NUDGE_OK) print_error("allocation %ld: status %d\n", fails_at, status);
+        if (status != NUDGE_MACHINE && status != NUDGE_OK)
+            print_error("allocation %ld: status %d\n", fails_at, status);
         assert_true(status == NUDGE_MACHINE || status == NUDGE_OK);
     }
     fails_at = 0;

@@ -63,7 +63,8 @@ static void *serve(void *context)
     for (int turn = 0; turn < TURNS; turn++) {
         size_t some = (size_t)(1 + (turn * 7 + s->number * 13) % ROWS);
         if (nudge_predict(s->m, rows_x, some, y, ROWS * CLASSES)) s->same = false;
-        if (nudge_predict(s->m, rows_x, ROWS, y, ROWS * CLASSES) || memcmp(y, s->wanted, sizeof y)) s->same = false;
+        if (nudge_predict(s->m, rows_x, ROWS, y, ROWS * CLASSES) || memcmp(y, s->wanted, sizeof y))
+            s->same = false;
         int status = nudge_predict(s->m, rows_x, (size_t)s->number + 1, none, 1); /* a message of its own */
         char number[32];
         snprintf(number, sizeof number, "but %d rows", s->number + 1);
@@ -208,8 +209,10 @@ static void test_threads_give_the_same_bits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_many_threads_predict),      cmocka_unit_test(test_many_threads_predict_with_threads),
-        cmocka_unit_test(test_clones_and_saves_beside),   cmocka_unit_test(test_retrain_and_swap),
+        cmocka_unit_test(test_many_threads_predict),
+        cmocka_unit_test(test_many_threads_predict_with_threads),
+        cmocka_unit_test(test_clones_and_saves_beside),
+        cmocka_unit_test(test_retrain_and_swap),
         cmocka_unit_test(test_threads_give_the_same_bits),
     };
     fill_rows();

@@ -30,7 +30,8 @@ static int set_up(void **state)
     for (size_t i = 0; i < ROWS; i++) {
         rows_class[i] = (int32_t)(i % CLASSES);
         for (size_t k = 0; k < FEATURES; k++)
-            rows_x[i * FEATURES + k] = (double)philox(7, i, k).word[0] / 4294967296. + (rows_class[i] == (int)k);
+            rows_x[i * FEATURES + k] =
+                (double)philox(7, i, k).word[0] / 4294967296. + (rows_class[i] == (int)k);
         rows_y[i] = sin(3 * rows_x[i * FEATURES]) + rows_x[i * FEATURES + 1];
         rows_weight[i] = (double)(i % 4);
     }
@@ -47,13 +48,24 @@ static int tear_down(void **state)
 
 static Dataset classes_data(void)
 {
-    return (Dataset){.rows = ROWS, .features = FEATURES, .targets = 1, .x_type = DATA_F64, .t_type = DATA_I32, .x = rows_x,
-                     .t = rows_class, .classes = CLASSES};
+    return (Dataset){.rows = ROWS,
+                     .features = FEATURES,
+                     .targets = 1,
+                     .x_type = DATA_F64,
+                     .t_type = DATA_I32,
+                     .x = rows_x,
+                     .t = rows_class,
+                     .classes = CLASSES};
 }
 
 static Dataset values_data(void)
 {
-    return (Dataset){.rows = ROWS, .features = FEATURES, .targets = 1, .x_type = DATA_F64, .t_type = DATA_F64, .x = rows_x,
+    return (Dataset){.rows = ROWS,
+                     .features = FEATURES,
+                     .targets = 1,
+                     .x_type = DATA_F64,
+                     .t_type = DATA_F64,
+                     .x = rows_x,
                      .t = rows_y};
 }
 
@@ -106,8 +118,8 @@ static void expect_same_file(const char *a, const char *b, const char *file)
 
 typedef struct Ear {
     int starts, epochs, progresses, checkpoints, ends;
-    int stop_at_epoch;  /* 0: never */
-    bool stop_midway;   /* after the first step */
+    int stop_at_epoch; /* 0: never */
+    bool stop_midway;  /* after the first step */
     double last_loss, last_validation;
     char end[512], start[512];
 } Ear;
@@ -127,7 +139,8 @@ static int hear(void *context, const nudge_event *event)
     ear->progresses += !strcmp(event->kind, "progress");
     ear->checkpoints += !strcmp(event->kind, "checkpoint");
     ear->ends += !strcmp(event->kind, "end");
-    if (!strcmp(event->kind, "epoch")) ear->last_loss = event->loss, ear->last_validation = event->validation_loss;
+    if (!strcmp(event->kind, "epoch"))
+        ear->last_loss = event->loss, ear->last_validation = event->validation_loss;
     if (!strcmp(event->kind, "end")) snprintf(ear->end, sizeof ear->end, "%s", event->text);
     if (!strcmp(event->kind, "start")) snprintf(ear->start, sizeof ear->start, "%s", event->text);
     /* Progress is told at most every 50 ms; whoever takes that long over an event hears of the next step. */
@@ -179,7 +192,8 @@ static void test_learns(void **state)
     Dataset d = classes_data();
     Model *m = make(&d, "net=dense(16) relu dense(classes) optimizer=adam(lr=.01) epochs=60 batch=16 seed=3");
     Ear ear = {0};
-    Fit f = {.data = &d, .listener = hear, .context = &ear, .names = (const char *[]){"red", "green", "blue"}};
+    Fit f = {
+        .data = &d, .listener = hear, .context = &ear, .names = (const char *[]){"red", "green", "blue"}};
     run(m, &f);
     assert_int_equal(f.rows, 81);
     assert_int_equal(f.validation_rows, 9);
@@ -197,7 +211,9 @@ static void test_best_weights_are_kept(void **state)
 {
     (void)state;
     Dataset d = values_data();
-    Model *m = make(&d, "net=dense(32) tanh dense(targets) loss=mse optimizer=adam(lr=.1) epochs=40 batch=4 validation=.3 seed=2");
+    Model *m = make(
+        &d,
+        "net=dense(32) tanh dense(targets) loss=mse optimizer=adam(lr=.1) epochs=40 batch=4 validation=.3 seed=2");
     Fit f = {.data = &d};
     run(m, &f);
     size_t order[ROWS], train;
@@ -232,7 +248,9 @@ static void test_monitor(void **state)
 {
     (void)state;
     Dataset d = classes_data();
-    Model *m = make(&d, "net=dense(8) relu dense(classes) optimizer=adam(lr=.01) epochs=20 monitor=accuracy validation=.3");
+    Model *m = make(
+        &d,
+        "net=dense(8) relu dense(classes) optimizer=adam(lr=.01) epochs=20 monitor=accuracy validation=.3");
     Fit f = {.data = &d, .directory = NULL, .listener = hear, .context = &(Ear){0}};
     run(m, &f);
     double accuracy = metrics_main(&f.metrics)->value(&f.metrics, false);
@@ -267,7 +285,8 @@ static void test_weightless_rows(void **state)
         weight[i] = 1;
     d.weight = weight;
     half.rows = ROWS / 2;
-    const char *options = "net=dense(4) tanh dense(targets) loss=mse dtype=float64 optimizer=sgd(lr=.1) epochs=3 batch=15 shuffle=false validation=0";
+    const char *options =
+        "net=dense(4) tanh dense(targets) loss=mse dtype=float64 optimizer=sgd(lr=.1) epochs=3 batch=15 shuffle=false validation=0";
     Model *a = make(&d, options), *b = make(&half, options);
     Fit f = {.data = &d}, g = {.data = &half};
     run(a, &f);
@@ -290,8 +309,10 @@ static void test_micro_batches(void **state)
         Model *m[2];
         for (int i = 0; i < 2; i++) {
             Text options = {0};
-            text_print(&options, "net=dense(5) tanh dense(targets) dtype=float64 optimizer=adam(lr=.01) epochs=2 batch=32 validation=0 loss=%s micro=%d",
-                       losses[k], i ? 5 : 1);
+            text_print(
+                &options,
+                "net=dense(5) tanh dense(targets) dtype=float64 optimizer=adam(lr=.01) epochs=2 batch=32 validation=0 loss=%s micro=%d",
+                losses[k], i ? 5 : 1);
             m[i] = make(&d, text_end(&options));
             Fit f = {.data = &d};
             run(m[i], &f);
@@ -309,13 +330,19 @@ static void test_micro_batches(void **state)
 
 static double weight_after(const char *options)
 {
-    Dataset d = {.rows = 2, .features = 1, .targets = 1, .x_type = DATA_F64, .t_type = DATA_F64, .x = (double[]){1, 1},
+    Dataset d = {.rows = 2,
+                 .features = 1,
+                 .targets = 1,
+                 .x_type = DATA_F64,
+                 .t_type = DATA_F64,
+                 .x = (double[]){1, 1},
                  .t = (double[]){100, 100}};
     Task task = task_of(&d, false);
     Error e = {0};
     Settings s = {0};
     Model *m;
-    assert_int_equal(settings_parse(&s, "net=dense(1, bias=false) loss=mse dtype=float64 batch=2 validation=0", &e), 0);
+    assert_int_equal(
+        settings_parse(&s, "net=dense(1, bias=false) loss=mse dtype=float64 batch=2 validation=0", &e), 0);
     assert_int_equal(settings_parse(&s, options, &e), 0);
     assert_int_equal(model_new(&m, &s, &task, &e), 0);
     tensor_fill(&m->store, store_find(&m->store, "0.weight"), 0);
@@ -336,9 +363,12 @@ static void test_clip_and_schedule(void **state)
     assert_true(fabs(weight_after("optimizer=sgd(lr=.1) steps=1 clip=norm(5)") - .5) < 1e-6);
     assert_true(fabs(weight_after("optimizer=sgd(lr=.1) steps=1 clip=5") - .5) < 1e-6);
     assert_true(fabs(weight_after("optimizer=sgd(lr=.1) steps=1 clip=value(3)") - .3) < 1e-9);
-    assert_true(fabs(weight_after("optimizer=sgd(lr=.1) steps=2 schedule=step(every=1, factor=.5)") - (20 + 80 * .1)) < 1e-9);
-    assert_true(fabs(weight_after("optimizer=sgd steps=1 schedule=warmup(over=4)") - 200 * .01 / 4) < 1e-9); /* the default lr, too */
-    assert_true(fabs(weight_after("optimizer=sgd(.1) steps=1 schedule=warmup(over=2)") - 10) < 1e-9); /* and by position */
+    assert_true(fabs(weight_after("optimizer=sgd(lr=.1) steps=2 schedule=step(every=1, factor=.5)") -
+                     (20 + 80 * .1)) < 1e-9);
+    assert_true(fabs(weight_after("optimizer=sgd steps=1 schedule=warmup(over=4)") - 200 * .01 / 4) <
+                1e-9); /* the default lr, too */
+    assert_true(fabs(weight_after("optimizer=sgd(.1) steps=1 schedule=warmup(over=2)") - 10) <
+                1e-9); /* and by position */
 }
 
 static void test_rate(void **state)
@@ -351,6 +381,20 @@ static void test_rate(void **state)
     model_free(m);
     m = make(&d, "net=dense(classes) optimizer=mine define=mine(w, g): w -= g");
     assert_true(isnan(model_rate(m, 1, 100)));
+    model_free(m);
+}
+
+/* `log` is also how often the listener hears of it. */
+static void test_log_tells(void **state)
+{
+    (void)state;
+    Dataset d = classes_data();
+    Model *m = make(&d, "net=dense(classes) epochs=2 batch=9 log=2 validation=0"); /* 10 steps an epoch */
+    Ear ear = {0};
+    Fit f = {.data = &d, .listener = hear, .context = &ear};
+    run(m, &f);
+    assert_true(ear.progresses >= 8); /* but for the steps that end an epoch */
+    fit_free(&f);
     model_free(m);
 }
 
@@ -425,7 +469,11 @@ static int resume_until_done(const Dataset *d, const char *options, const char *
     for (bool stopped = true; stopped; sessions++) {
         Model *m = make(d, options);
         Ear now = ear;
-        Fit f = {.data = d, .directory = within(directory, ""), .resume = sessions > 0, .listener = hear, .context = &now};
+        Fit f = {.data = d,
+                 .directory = within(directory, ""),
+                 .resume = sessions > 0,
+                 .listener = hear,
+                 .context = &now};
         run(m, &f);
         stopped = f.stopped;
         fit_free(&f);
@@ -458,8 +506,10 @@ static void test_resume_is_as_never_stopped(void **state)
         char name[64];
         snprintf(name, sizeof name, "%.*s", (int)strcspn(row->row, " ("), row->row);
         Text options = {0};
-        text_print(&options, "net=dense(6) relu dropout(.2) dense(classes) epochs=4 batch=20 optimizer=%s%s log=3 schedule=cosine(warmup=2) seed=4",
-                   name, !strcmp(name, "sgd") ? "(momentum=.9)" : "");
+        text_print(
+            &options,
+            "net=dense(6) relu dropout(.2) dense(classes) epochs=4 batch=20 optimizer=%s%s log=3 schedule=cosine(warmup=2) seed=4",
+            name, !strcmp(name, "sgd") ? "(momentum=.9)" : "");
         expect_resumed(&d, text_end(&options), name, (Ear){.stop_at_epoch = 1}, 4);
         text_free(&options);
         optimizers++;
@@ -472,8 +522,10 @@ static void test_resume_within_an_epoch(void **state)
     (void)state;
     Dataset d = classes_data();
     d.weight = rows_weight;
-    expect_resumed(&d, "net=dense(6) tanh dense(classes) epochs=3 batch=20 optimizer=adam log=2 validation=.2 patience=2 monitor=accuracy",
-                   "midway", (Ear){.stop_midway = true}, 5);
+    expect_resumed(
+        &d,
+        "net=dense(6) tanh dense(classes) epochs=3 batch=20 optimizer=adam log=2 validation=.2 patience=2 monitor=accuracy",
+        "midway", (Ear){.stop_midway = true}, 5);
 }
 
 static void test_resume_of_a_finished_run(void **state)
@@ -517,7 +569,8 @@ static void expect_divergence(const char *options, const char *fragment, const c
     Error e = {0};
     Fit f = {.data = &d, .directory = within("diverged", "")};
     int status = fit_run(m, &f, &e);
-    if (status != NUDGE_DIVERGED || !strstr(e.message, fragment) || !strstr(e.message, advice)) print_error("%d: %s\n", status, e.message);
+    if (status != NUDGE_DIVERGED || !strstr(e.message, fragment) || !strstr(e.message, advice))
+        print_error("%d: %s\n", status, e.message);
     assert_int_equal(status, NUDGE_DIVERGED);
     assert_non_null(strstr(e.message, fragment));
     assert_non_null(strstr(e.message, advice));
@@ -535,8 +588,9 @@ static void expect_divergence(const char *options, const char *fragment, const c
 static void test_divergence_is_explained(void **state)
 {
     (void)state;
-    expect_divergence("net=dense(8) relu dense(targets) loss=mse optimizer=sgd(lr=1e6) epochs=30 validation=0 batch=45", "layer ",
-                      "lower lr (now 1e+06) or add clip=1");
+    expect_divergence(
+        "net=dense(8) relu dense(targets) loss=mse optimizer=sgd(lr=1e6) epochs=30 validation=0 batch=45",
+        "layer ", "lower lr (now 1e+06) or add clip=1");
     /* The layer's own gradient is the culprit: sqrt at 0. */
     expect_divergence("net=dense(4) root dense(targets) loss=mse optimizer=sgd(lr=.1) epochs=3 validation=0 "
                       "define=root(x): sqrt(relu(x))*where(0 < x, 1, 1/0)",
@@ -547,7 +601,9 @@ static void test_divergence_without_files(void **state)
 {
     (void)state;
     Dataset d = values_data();
-    Model *m = make(&d, "net=dense(8) relu dense(targets) loss=mse optimizer=sgd(lr=1e5) epochs=300 validation=.2 clip=norm(1e30)");
+    Model *m = make(
+        &d,
+        "net=dense(8) relu dense(targets) loss=mse optimizer=sgd(lr=1e5) epochs=300 validation=.2 clip=norm(1e30)");
     Error e = {0};
     Fit f = {.data = &d};
     assert_int_equal(fit_run(m, &f, &e), NUDGE_DIVERGED);
@@ -572,6 +628,7 @@ int main(void)
         cmocka_unit_test(test_micro_batches),
         cmocka_unit_test(test_clip_and_schedule),
         cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_log_tells),
         cmocka_unit_test(test_run_directory),
         cmocka_unit_test(test_log_changes_nothing),
         cmocka_unit_test(test_resume_is_as_never_stopped),

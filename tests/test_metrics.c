@@ -118,7 +118,8 @@ static void test_auc(void **state)
 static void test_values(void **state)
 {
     (void)state;
-    static const double baseline[] = {2, 10}, y[][2] = {{1, 10}, {2, 12}, {5, 9}}, t[][2] = {{1, 11}, {3, 12}, {4, 10}};
+    static const double baseline[] = {2, 10}, y[][2] = {{1, 10}, {2, 12}, {5, 9}},
+                        t[][2] = {{1, 11}, {3, 12}, {4, 10}};
     static const double weight[] = {1, 2, 1};
     Metrics m;
     Error e = {0};
@@ -172,7 +173,7 @@ static void test_text(void **state)
     expect_text(text, "accuracy              66.7 %   (always saying h\xc3\xb6her: 50 %)\n");
     expect_text(text, "h\xc3\xb6her                      3      100 %     66.7 %       80 %\n");
     expect_text(text, "a rather long name         1       50 %      100 %     66.7 %\n");
-    expect_text(text, "h\xc3\xb6her                      2         1                     0\n");
+    expect_text(text, "h\xc3\xb6her                      2         1                   0\n");
     for (const char *line = text; *line; line = strchr(line, '\n') + 1)
         assert_true(line[strcspn(line, "\n")] == '\n');
     text_free(&out);

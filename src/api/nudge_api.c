@@ -100,8 +100,10 @@ static Task api_task(const Settings *s, size_t inputs)
 static int api_make(nudge *m, size_t inputs, const char *net, const char *options)
 {
     Settings s = {0};
-    if (!inputs) return error_set(&m->error, NUDGE_INPUT, "inputs is 0; a model maps rows of at least one number");
-    if (!net) return error_set(&m->error, NUDGE_INPUT, "net is NULL; give one, such as \"dense(8) relu dense(1)\"");
+    if (!inputs)
+        return error_set(&m->error, NUDGE_INPUT, "inputs is 0; a model maps rows of at least one number");
+    if (!net)
+        return error_set(&m->error, NUDGE_INPUT, "net is NULL; give one, such as \"dense(8) relu dense(1)\"");
     int status = options ? settings_parse(&s, options, &m->error) : NUDGE_OK;
     if (!status) status = settings_set(&s, "net", net, "nudge_new", &m->error);
     Task task = status ? (Task){0} : api_task(&s, inputs);
@@ -125,7 +127,8 @@ NUDGE_API int nudge_open(nudge **m, const char *path)
 NUDGE_API int nudge_open_memory(nudge **m, const void *bytes, size_t size)
 {
     if (!api_handle(m)) return NUDGE_MACHINE;
-    if (!bytes) return error_set(&(*m)->error, NUDGE_INPUT, "bytes is NULL; give what nudge_save_memory wrote");
+    if (!bytes)
+        return error_set(&(*m)->error, NUDGE_INPUT, "bytes is NULL; give what nudge_save_memory wrote");
     return model_read(&(*m)->model, "memory", bytes, size, NULL, &(*m)->error);
 }
 
@@ -179,7 +182,8 @@ NUDGE_API int nudge_save_memory(const nudge *m, void *buffer, size_t room, size_
     if (!status && out.failed) status = error_memory(&e);
     if (!status && need) *need = out.length;
     if (!status && (out.length > room || !buffer))
-        status = error_set(&e, NUDGE_INPUT, "the buffer has room for %zu bytes, but the model needs %zu", room, out.length);
+        status = error_set(&e, NUDGE_INPUT, "the buffer has room for %zu bytes, but the model needs %zu",
+                           room, out.length);
     if (!status) memcpy(buffer, out.s, out.length);
     text_free(&out);
     return api_end(m, &e);
@@ -192,8 +196,10 @@ static int api_check_finite(const float *x, size_t rows, size_t columns, const c
     for (size_t i = 0; i < rows; i++)
         for (size_t k = 0; k < columns; k++)
             if (!isfinite(x[i * columns + k]))
-                return error_set(e, NUDGE_INPUT, "%s is %s in row %zu, column %zu (from 0); leave such rows out, or fill them in",
-                                 name, isnan(x[i * columns + k]) ? "NaN" : "infinite", i, k);
+                return error_set(
+                    e, NUDGE_INPUT,
+                    "%s is %s in row %zu, column %zu (from 0); leave such rows out, or fill them in", name,
+                    isnan(x[i * columns + k]) ? "NaN" : "infinite", i, k);
     return NUDGE_OK;
 }
 
@@ -209,7 +215,8 @@ static int api_take_classes(const Model *m, const float *t, size_t rows, int32_t
     for (size_t i = 0; i < rows; i++) {
         char number[NUMBER_ROOM];
         if (!(t[i] >= 0 && t[i] < (float)m->task.classes && t[i] == floorf(t[i])))
-            return error_set(e, NUDGE_INPUT, "t is %s in row %zu (from 0), which is no class; classes are 0 to %zu",
+            return error_set(e, NUDGE_INPUT,
+                             "t is %s in row %zu (from 0), which is no class; classes are 0 to %zu",
                              number_print_float(number, t[i]), i, m->task.classes - 1);
         class[i] = (int32_t)t[i];
     }
@@ -221,7 +228,8 @@ static int api_take_weights(const float *weights, size_t rows, double *weight, E
     for (size_t i = 0; i < rows; i++) {
         char number[NUMBER_ROOM];
         if (!(weights[i] >= 0) || !isfinite(weights[i]))
-            return error_set(e, NUDGE_INPUT, "weights is %s in row %zu (from 0); weights are numbers from 0 on",
+            return error_set(e, NUDGE_INPUT,
+                             "weights is %s in row %zu (from 0); weights are numbers from 0 on",
                              number_print_float(number, weights[i]), i);
         weight[i] = weights[i];
     }
@@ -229,17 +237,25 @@ static int api_take_weights(const float *weights, size_t rows, double *weight, E
 }
 
 /* Makes a dataset of the caller's arrays; dataset_free releases what it had to convert. */
-static int api_dataset(Dataset *d, const Model *m, const float *x, const float *t, const float *weights, size_t rows,
-                       Error *e)
+static int api_dataset(Dataset *d, const Model *m, const float *x, const float *t, const float *weights,
+                       size_t rows, Error *e)
 {
-    *d = (Dataset){.rows = rows, .features = m->task.features, .targets = model_columns(m), .x_type = DATA_F32,
-                   .t_type = m->task.classify ? DATA_I32 : DATA_F32, .x = x, .t = t, .classes = m->task.classes,
-                   .x_rank = 1, .x_shape = {m->task.features}};
+    *d = (Dataset){.rows = rows,
+                   .features = m->task.features,
+                   .targets = model_columns(m),
+                   .x_type = DATA_F32,
+                   .t_type = m->task.classify ? DATA_I32 : DATA_F32,
+                   .x = x,
+                   .t = t,
+                   .classes = m->task.classes,
+                   .x_rank = 1,
+                   .x_shape = {m->task.features}};
     int status = api_check_rows(m, x, rows, e);
     if (!status) status = api_check_finite(x, rows, d->features, "x", e);
     if (status) return status;
-    if (!t) return error_set(e, NUDGE_INPUT, "t is NULL; give [rows%s] %s", m->task.classify ? "" : ", outputs",
-                             m->task.classify ? "class numbers" : "targets");
+    if (!t)
+        return error_set(e, NUDGE_INPUT, "t is NULL; give [rows%s] %s", m->task.classify ? "" : ", outputs",
+                         m->task.classify ? "class numbers" : "targets");
     if (m->task.classify) {
         int32_t *class = memory_new(rows, sizeof *class);
         d->t = d->owned[0] = class;
@@ -290,7 +306,8 @@ NUDGE_API int nudge_fit(nudge *m, const float *x, const float *t, size_t rows, c
     return status;
 }
 
-NUDGE_API int nudge_step(nudge *m, const float *x, const float *t, const float *weights, size_t rows, float *loss)
+NUDGE_API int nudge_step(nudge *m, const float *x, const float *t, const float *weights, size_t rows,
+                         float *loss)
 {
     Dataset d = {0};
     double before = (double)NAN;
@@ -320,8 +337,8 @@ NUDGE_API int nudge_predict(const nudge *m, const float *x, size_t rows, float *
     int status = api_check_rows(m->model, x, rows, &e);
     bool fits = !__builtin_mul_overflow(rows, m->model->outputs, &need) && need <= room && y;
     if (!status && !fits)
-        status = error_set(&e, NUDGE_INPUT, "y has room for %zu numbers, but %zu rows of %zu need more", y ? room : 0, rows,
-                           m->model->outputs);
+        status = error_set(&e, NUDGE_INPUT, "y has room for %zu numbers, but %zu rows of %zu need more",
+                           y ? room : 0, rows, m->model->outputs);
     if (!status) status = api_check_finite(x, rows, m->model->task.features, "x", &e);
     if (!status) model_predict(m->model, x, DATA_F32, rows, y, DATA_F32, &e);
     return api_end(m, &e);
@@ -337,8 +354,9 @@ static Tensor *api_tensor(const Model *m, const char *name, Error *e)
     for (size_t i = 0; names && i < m->store.count; i++)
         names[i] = m->store.list[i]->name;
     const char *near = names && name ? name_nearest(name, names, m->store.count) : NULL;
-    error_set(e, NUDGE_INPUT, "no parameter is called %s; %s%s%s", name ? name : "NULL", near ? "did you mean " : "the first is ",
-              near ? near : m->store.list[0]->name, near ? "?" : "");
+    error_set(e, NUDGE_INPUT, "no parameter is called %s; %s%s%s", name ? name : "NULL",
+              near ? "did you mean " : "the first is ", near ? near : m->store.list[0]->name,
+              near ? "?" : "");
     memory_release(names);
     return NULL;
 }
@@ -350,10 +368,12 @@ NUDGE_API int nudge_set(nudge *m, const char *name, const double *values, size_t
     Tensor *t = api_tensor(m->model, name, &m->error);
     if (!t) return m->error.status;
     if (n != t->size || !values)
-        return error_set(&m->error, NUDGE_INPUT, "%s has %zu numbers; %zu are given", name, t->size, values ? n : 0);
+        return error_set(&m->error, NUDGE_INPUT, "%s has %zu numbers; %zu are given", name, t->size,
+                         values ? n : 0);
     for (size_t i = 0; i < n; i++)
         if (!isfinite(values[i]))
-            return error_set(&m->error, NUDGE_INPUT, "number %zu of the new values of %s is not finite", i, name);
+            return error_set(&m->error, NUDGE_INPUT, "number %zu of the new values of %s is not finite", i,
+                             name);
     data_convert(t->value, m->model->store.real, values, DATA_F64, n);
     return NUDGE_OK;
 }
@@ -365,7 +385,8 @@ NUDGE_API int nudge_get(const nudge *m, const char *name, double *values, size_t
     const Tensor *t = api_tensor(m->model, name, &e);
     if (t && need) *need = t->size;
     if (t && (room < t->size || !values))
-        error_set(&e, NUDGE_INPUT, "values has room for %zu numbers, but %s has %zu", values ? room : 0, name, t->size);
+        error_set(&e, NUDGE_INPUT, "values has room for %zu numbers, but %s has %zu", values ? room : 0, name,
+                  t->size);
     else if (t)
         data_convert(values, DATA_F64, t->value, m->model->store.real, t->size);
     return api_end(m, &e);

@@ -34,7 +34,21 @@ typedef void ElementScalarF32(float *y, const float *a, const float *b, const fl
 typedef void ElementScalarF64(double *y, const double *a, const double *b, const double *c, size_t n,
                               int scalars);
 
+/* A kernel that the build generated for the steps of a group (codegen/fused.h has the text). Whole vectors only; a
+ * number is one vector full of it. */
+typedef void FusedF32(float *const *y, const float *const *x, size_t blocks);
+
+typedef struct FusedKernel {
+    const char *text;
+    FusedF32 *run;
+} FusedKernel;
+
 typedef struct Elements {
+    /* Sorted by text; none in a build without generated kernels. */
+    const FusedKernel *fused;
+    size_t fused_count;
+    size_t lanes; /* floats in a vector */
+
     /* By OpCode, none NULL. f32 is within 2 units in the last place of the rounded exact value for every float; f64 is
      * the row's reference, or correctly rounded where that is. */
     ElementF32 *f32[ELEMENTS];

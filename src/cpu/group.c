@@ -1,12 +1,16 @@
 /* group.c: runs fused groups, chunk by chunk: loads into registers, steps, stores and reductions while the chunk is
- * in the first-level cache. The interpreter of cpu/: any group runs here. Chunks have a fixed length, and reductions
+ * in the first-level cache. Any group runs here, step by step; where the build has generated a kernel for the steps, it
+ * takes their place and gives the same bits. Chunks have a fixed length, and reductions
  * add chunks in a fixed order, so the bits never depend on threads. */
 #include "cpu/kernel.h"
 
+#include "codegen/fused.h"
+
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 512, GROUP_TASK = 8 * CHUNK, GROUP_FLUSH = 32 };
+enum { VECTOR_MOST = 64, FUSED_POINTERS = 48, CHUNK = 512, GROUP_TASK = 8 * CHUNK, GROUP_FLUSH = 32 };
 
 typedef enum LoadWay { LOADS_DIRECT, LOADS_NUMBER, LOADS_RUNS } LoadWay;
 
@@ -23,9 +27,12 @@ typedef struct GroupKernel {
     size_t size; /* of a real */
     LoadWay *way;
     StepKernel *step;
-    bool *stored;        /* by store: a step writes there directly */
-    int64_t rows_a_task; /* of reductions along the inner axis */
-    int64_t blocks;      /* of inner columns in a reduction across them */
+    const FusedKernel *fused; /* all steps at once, or NULL */
+    FusedOutputs outputs;     /* of it */
+    int *output_store;        /* by output: the store it writes to directly, or -1 */
+    bool *stored;             /* by store: a step writes there directly */
+    int64_t rows_a_task;      /* of reductions along the inner axis */
+    int64_t blocks;           /* of inner columns in a reduction across them */
 } GroupKernel;
 
 /* A chunk in the making: where each register is. */
@@ -34,9 +41,10 @@ typedef struct Chunk {
     const Group *group;
     const GroupKernel *kernel;
     void **reg;     /* [registers] */
-    char *buffer;   /* [registers][CHUNK] */
+    char *buffer;   /* [registers + outputs of a generated kernel][CHUNK] */
     char *sums;     /* [reduces][CHUNK] reals */
     double *totals; /* [reduces][CHUNK] */
+    char *ends;     /* [loads + outputs][VECTOR_MOST]: the end of a chunk, padded to whole vectors */
 } Chunk;
 
 /* Registers are a line longer than a chunk, so that they do not all start at the same offset within a page. */
@@ -231,6 +239,64 @@ static void chunk_step(const Chunk *c, int index, int64_t start, int64_t n)
     }
 }
 
+/* ---- All steps by one generated kernel ---- */
+
+/* Pointers to what the kernel reads and writes from element `at` of the chunk on; a number stays where it is. */
+static void fused_pointers(const Chunk *c, const float **x, float **y, size_t at)
+{
+    for (int i = 0; i < c->group->loads; i++) {
+        const float *from = c->reg[c->group->load[i].target];
+        x[i] = c->kernel->way[i] == LOADS_NUMBER ? from : from + at;
+    }
+    for (int k = 0; k < c->kernel->outputs.count; k++)
+        y[k] = (float *)c->reg[c->kernel->outputs.reg[k]] + at;
+}
+
+/* What is left after the whole vectors: copied to where there is room for one. */
+static void fused_end(const Chunk *c, const float **x, float **y, size_t left)
+{
+    const GroupKernel *k = c->kernel;
+    float *kept[FUSED_POINTERS];
+    char *room = c->ends;
+    for (int i = 0; i < c->group->loads; i++, room += VECTOR_MOST) {
+        if (k->way[i] == LOADS_NUMBER) continue;
+        memset(room, 0, VECTOR_MOST);
+        memcpy(room, x[i], left * sizeof(float));
+        x[i] = (const float *)(const void *)room;
+    }
+    for (int i = 0; i < k->outputs.count; i++, room += VECTOR_MOST)
+        kept[i] = y[i], y[i] = (float *)(void *)room;
+    k->fused->run(y, x, 1);
+    for (int i = 0; i < k->outputs.count; i++)
+        memcpy(kept[i], y[i], left * sizeof(float));
+}
+
+static void chunk_fused(const Chunk *c, int64_t start, int64_t n)
+{
+    const GroupKernel *k = c->kernel;
+    const float *x[FUSED_POINTERS];
+    float *y[FUSED_POINTERS];
+    void *to[FUSED_POINTERS];
+    for (int i = 0; i < k->outputs.count; i++) {
+        int store = k->output_store[i];
+        to[i] = store >= 0 ? store_pointer(c, &c->group->store[store], start)
+                           : chunk_buffer(c, c->group->registers + i);
+    }
+    size_t lanes = k->elements->lanes, left = (size_t)n % lanes, done = (size_t)n - left;
+    fused_pointers(c, x, y, 0);
+    for (int i = 0; i < k->outputs.count; i++)
+        y[i] = to[i];
+    k->fused->run(y, x, done / lanes);
+    if (left) {
+        fused_pointers(c, x, y, done);
+        for (int i = 0; i < k->outputs.count; i++)
+            y[i] = (float *)to[i] + done;
+        fused_end(c, x, y, left);
+    }
+    for (int i = 0; i < k->outputs.count; i++)
+        c->reg[k->outputs.reg[i]] = to[i];
+}
+
 /* ---- Stores ---- */
 
 static void store_dense(const Chunk *c, Type type, const void *from, void *to, size_t n)
@@ -270,8 +336,11 @@ static void chunk_run(const Chunk *c, int64_t start, int64_t n)
 {
     for (int i = 0; i < c->group->loads; i++)
         chunk_load(c, i, start, n);
-    for (int i = 0; i < c->group->steps; i++)
-        chunk_step(c, i, start, n);
+    if (c->kernel->fused)
+        chunk_fused(c, start, n);
+    else
+        for (int i = 0; i < c->group->steps; i++)
+            chunk_step(c, i, start, n);
     for (int i = 0; i < c->group->stores; i++)
         chunk_store(c, i, start, n);
 }
@@ -293,7 +362,7 @@ static void chunk_numbers(const Chunk *c)
         if (c->kernel->way[i] != LOADS_NUMBER) continue;
         void *to = c->reg[load->target] = chunk_buffer(c, load->target);
         double value = chunk_number(c->frame, &load->from);
-        int64_t n = number_fills(c->group, load->target) ? CHUNK : 1;
+        int64_t n = number_fills(c->group, load->target) ? CHUNK : VECTOR_MOST / (int64_t)sizeof(float);
         for (int64_t k = 0; k < n; k++)
             real_set(to, k, value, c->kernel->wide);
     }
@@ -311,20 +380,23 @@ static Chunk chunk_begin(const Frame *f, const Instruction *i)
     Chunk c = {.frame = f, .group = g, .kernel = k};
     char *at = f->scratch;
     c.buffer = at;
-    at += (size_t)g->registers * register_bytes(k->size);
+    at += (size_t)(g->registers + k->outputs.count) * register_bytes(k->size);
     c.totals = (double *)(void *)at;
     at += (size_t)g->reduces * CHUNK * sizeof(double);
     c.sums = at;
     at += (size_t)g->reduces * CHUNK * k->size;
+    c.ends = at;
+    at += (size_t)(g->loads + k->outputs.count) * VECTOR_MOST;
     c.reg = (void **)(void *)at;
     chunk_numbers(&c);
     return c;
 }
 
-static size_t chunk_scratch(const Group *g, size_t size)
+static size_t chunk_scratch(const Group *g, const GroupKernel *k)
 {
-    return (size_t)g->registers * register_bytes(size) +
-           (size_t)g->reduces * CHUNK * (sizeof(double) + size) +
+    return (size_t)(g->registers + k->outputs.count) * register_bytes(k->size) +
+           (size_t)g->reduces * CHUNK * (sizeof(double) + k->size) +
+           (size_t)(g->loads + k->outputs.count) * VECTOR_MOST +
            round_line((size_t)g->registers * sizeof(void *));
 }
 
@@ -555,6 +627,35 @@ static void step_prepare(const Group *g, GroupKernel *k, int index)
         if (!k->stored[i] && store_is_direct(g, i, index)) s->store = i, k->stored[i] = true;
 }
 
+static int fused_compare(const void *text, const void *kernel)
+{
+    return strcmp(text, ((const FusedKernel *)kernel)->text);
+}
+
+/* The generated kernel for the group's steps, if the build has one. It reads before it writes, element by element, so
+ * it may write where it reads. */
+static void fused_prepare(const Group *g, GroupKernel *k, Arena *a)
+{
+    const Elements *e = k->elements;
+    int most = g->stores + g->reduces;
+    if (k->wide || !e->fused_count || !g->steps || g->loads > FUSED_POINTERS || most > FUSED_POINTERS) return;
+    Text text = {0};
+    FusedOutputs outputs = {0, arena_new(a, (size_t)most, sizeof(int))};
+    fused_text(g, &text, &outputs);
+    k->fused = bsearch(text_end(&text), e->fused, e->fused_count, sizeof *e->fused, fused_compare);
+    text_free(&text);
+    if (!k->fused) return;
+    k->outputs = outputs;
+    k->output_store = arena_new(a, (size_t)most, sizeof *k->output_store);
+    for (int o = 0; o < outputs.count; o++) {
+        k->output_store[o] = -1;
+        for (int s = 0; s < g->stores && k->output_store[o] < 0; s++)
+            if (g->store[s].source == outputs.reg[o] && g->store[s].to.type == TYPE_REAL &&
+                view_is_dense(&g->store[s].to))
+                k->output_store[o] = s, k->stored[s] = true;
+    }
+}
+
 static void group_tasks(Instruction *i, GroupKernel *k)
 {
     const Group *g = i->group;
@@ -586,9 +687,10 @@ void group_prepare(const Program *p, Instruction *i, Isa isa)
     k->stored = arena_new(a, (size_t)g->stores, sizeof *k->stored);
     for (int l = 0; l < g->loads; l++)
         k->way[l] = load_way(&g->load[l]);
-    for (int s = 0; s < g->steps; s++)
+    fused_prepare(g, k, a);
+    for (int s = 0; s < g->steps && !k->fused; s++)
         step_prepare(g, k, s);
-    i->scratch = chunk_scratch(g, k->size);
+    i->scratch = chunk_scratch(g, k);
     group_tasks(i, k);
 }
 

@@ -291,7 +291,8 @@ static double random_bits(Philox block, int k, bool single, double *unit)
 static double random_normal(Philox block, int k, bool single)
 {
     const double turn = 6.283185307179586477;
-    double unit, first = random_bits(block, k & ~1, single, &unit), second = random_bits(block, k | 1, single, &unit);
+    double unit, first = random_bits(block, k & ~1, single, &unit),
+                 second = random_bits(block, k | 1, single, &unit);
     double radius = sqrt(-2 * log((first + 1) * unit)), angle = turn * (second * unit);
     return radius * (k & 1 ? sin(angle) : cos(angle));
 }

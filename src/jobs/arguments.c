@@ -25,16 +25,18 @@ static const char *argument_nearest(const CommandRow *command, const char *name)
     return name_nearest(name, names, count);
 }
 
-static int argument_unknown(Arguments *a, const char *word, const char *name, size_t length)
+/* `name` begins with what nobody knows: an option, or (without dashes) the KEY of KEY=VALUE. */
+static int argument_unknown(Arguments *a, const char *dashes, const char *name, size_t length)
 {
     char plain[64] = "";
     strncat(plain, name, length < sizeof plain ? length : sizeof plain - 1);
     const char *command = a->job->command->name, *nearest = argument_nearest(a->job->command, plain);
+    const char *what = *dashes ? "option" : "key";
     if (nearest)
-        return error_set(a->job->error, NUDGE_INPUT, "%s: no option is called %s; did you mean --%s?",
-                         command, word, nearest);
-    return error_set(a->job->error, NUDGE_INPUT, "%s: no option is called %s; `nudge %s --help` lists them",
-                     command, word, command);
+        return error_set(a->job->error, NUDGE_INPUT, "%s: no %s is called %s%s; did you mean %s%s?", command,
+                         what, dashes, plain, *dashes ? "--" : "", nearest);
+    return error_set(a->job->error, NUDGE_INPUT, "%s: no %s is called %s%s; `nudge %s --help` lists them",
+                     command, what, dashes, plain, command);
 }
 
 static bool argument_is_key(const char *name, size_t length)
@@ -93,13 +95,13 @@ static int argument_long(Arguments *a, const char *word)
     const OptionRow *option = option_find(a->job->command, name, length);
     if (option) return argument_take(a, option, attached);
     if (a->job->command->recipe && argument_is_key(name, stem)) return argument_take_key(a, word, attached);
-    return argument_unknown(a, word, name, stem);
+    return argument_unknown(a, "--", name, stem);
 }
 
 static int argument_short(Arguments *a, const char *word)
 {
     const OptionRow *option = option_find_letter(a->job->command, word[1]);
-    if (!option) return argument_unknown(a, word, word + 1, strlen(word + 1));
+    if (!option) return argument_unknown(a, "-", word + 1, strlen(word + 1));
     return argument_take(a, option, word[2] ? word + 2 : NULL);
 }
 
@@ -114,11 +116,14 @@ static const char *argument_equals(const char *word)
 
 static int argument_pair(Arguments *a, const char *word, const char *equals)
 {
-    const OptionRow *option = option_find(a->job->command, word, (size_t)(equals - word));
+    const CommandRow *command = a->job->command;
+    size_t length = (size_t)(equals - word), stem = strcspn(word, "=.");
+    const OptionRow *option =
+        length == 1 ? option_find_letter(command, *word) : option_find(command, word, length);
     if (option) return argument_take(a, option, equals + 1);
-    if (a->job->command->recipe)
+    if (command->recipe && argument_is_key(word, stem))
         return settings_argument(&a->job->given, word, argument_origin, a->job->error);
-    return argument_unknown(a, word, word, (size_t)(equals - word));
+    return argument_unknown(a, "", word, stem);
 }
 
 static int argument_operand(Arguments *a, const char *word)

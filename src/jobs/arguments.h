@@ -5,7 +5,7 @@
 
 #include "jobs/job.h"
 
-/* Sorts job->word [job->words]. An option may stand as --name VALUE, --name=VALUE, name=VALUE, -n VALUE or -nVALUE;
+/* Sorts job->word [job->words]. An option may stand as --name VALUE, --name=VALUE, name=VALUE, -n VALUE, -nVALUE or n=VALUE;
  * after "--" all are operands. Returns a status. */
 int arguments_read(Job *job);
 

@@ -24,8 +24,7 @@ static int examined_recipe_model(Examined *x)
     int status = decide(&x->settings, d, e);
     if (!status) status = model_new(&x->model, &x->settings, &task, e);
     if (!status) status = jobdata_measure(d, x->model, e);
-    if (!status)
-        status = model_measure(x->model, &d->rows, d->order, d->rows.rows - d->held, !d->table, e);
+    if (!status) status = model_measure(x->model, &d->rows, d->order, d->rows.rows - d->held, !d->table, e);
     return status ? status : jobdata_class_names(&x->names, &d->columns, e);
 }
 
@@ -49,9 +48,10 @@ static int examined_refuse_settings(Examined *x)
     for (size_t i = 0; i < x->job->given.count; i++) {
         const SettingKey *key = x->job->given.list[i]->key;
         if (!key->local && strcmp(key->name, "delimiter") && strcmp(key->name, "header"))
-            return error_set(x->job->error, NUDGE_INPUT,
-                             "%s: %s is decided for a model that was trained; to try another, name its recipe",
-                             x->job->operand[0], key->name);
+            return error_set(
+                x->job->error, NUDGE_INPUT,
+                "%s: %s is decided for a model that was trained; to try another, name its recipe",
+                x->job->operand[0], key->name);
     }
     return NUDGE_OK;
 }
@@ -69,7 +69,8 @@ static void examined_take_judged(Examined *x)
 static int examined_open_either(Examined *x, Job *job, bool double_precision, int (*open)(Judged *, Job *))
 {
     *x = (Examined){.job = job};
-    if (!job->operands || !examined_is_model(job->operand[0])) return examined_open_recipe(x, double_precision);
+    if (!job->operands || !examined_is_model(job->operand[0]))
+        return examined_open_recipe(x, double_precision);
     int status = examined_refuse_settings(x);
     if (!status) status = open(&x->judged, job);
     examined_take_judged(x);
@@ -110,8 +111,9 @@ static int examined_diverged(Examined *x, const Progress *p)
 static int examined_steps(Examined *x, Course *c, Progress *p, size_t steps)
 {
     if (steps > c->steps)
-        return error_set(x->job->error, NUDGE_INPUT, "--step %zu: the recipe ends after %llu steps; train longer with steps=%zu",
-                         steps, (unsigned long long)c->steps, steps);
+        return error_set(x->job->error, NUDGE_INPUT,
+                         "--step %zu: the recipe ends after %llu steps; train longer with steps=%zu", steps,
+                         (unsigned long long)c->steps, steps);
     double loss;
     int status = NUDGE_OK;
     while (!status && p->step < steps) {

@@ -16,9 +16,10 @@ typedef struct Examined {
     const Dataset *rows;
     const Columns *columns;   /* count 0: images */
     const char *const *names; /* of classes, or NULL */
-    size_t *order, count;     /* rows to take batches from: those that train, as the epoch at hand shuffles them */
-    size_t batch;             /* rows in one */
-    double steps;             /* of the whole run, for schedules */
+    size_t *order,
+        count;    /* rows to take batches from: those that train, as the epoch at hand shuffles them */
+    size_t batch; /* rows in one */
+    double steps; /* of the whole run, for schedules */
 } Examined;
 
 /* What the job's operands name; warns of what there is to warn of. `double_precision`: whatever the recipe says.

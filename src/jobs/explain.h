@@ -29,12 +29,13 @@ typedef struct ExplainLayer {
     const char *path, *text;
     int depth; /* within other layers' nets */
     Numbers in, out;
-    Numbers arriving;  /* dL/d out */
-    Numbers slope;     /* d out/d in, where it is one number for each */
-    Numbers handed_on; /* dL/d in; none where nothing flows on */
-    bool weighted;     /* handed_on is the layer's weights times what arrives */
-    const char *rule;  /* the slope in terms of x and y, as the row has it, or NULL */
-    double steepest;   /* the largest slope there is; NaN: unknown */
+    Numbers arriving;      /* dL/d out */
+    Numbers slope;         /* d out/d in, where it is one number for each */
+    Numbers handed_on;     /* dL/d in through this layer; none where nothing flows on */
+    bool weighted;         /* handed_on is the layer's weights times what arrives */
+    bool skips;            /* handed_on is what arrives and what the layers within hand on */
+    const char *rule;      /* the slope in terms of x and y, as the row has it, or NULL */
+    double steepest;       /* the largest slope there is; NaN: unknown */
     int first, parameters; /* of the explanation's */
     double share;          /* of the sum of |gradient| over all parameters */
     int wanted[6];
@@ -53,6 +54,7 @@ typedef struct Explanation {
     Probe probe;
     Probe batch_probe; /* of the batch that the row is in */
     size_t batch;
+    bool random; /* the net has layers that draw, such as dropout */
     double loss;
     Numbers target;     /* of the row, as the loss sees it; one for each output */
     Numbers prediction; /* of the model, as `predict` says it */
@@ -82,7 +84,8 @@ typedef struct ExplainFlow {
     const char *path, *text;
     double norm; /* of the loss's gradient with respect to the layer's parameters */
     double flow; /* and to its output */
-    int wanted[2], count; /* outputs of the probe: the output's gradient; the first parameter's, and how many */
+    int wanted[2],
+        count; /* outputs of the probe: the output's gradient; the first parameter's, and how many */
 } ExplainFlow;
 
 typedef struct ExplainSlope { /* of an activation in the net */

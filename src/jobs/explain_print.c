@@ -76,16 +76,12 @@ static bool explain_word(char c)
     return explain_letter(c) || (c >= '0' && c <= '9') || c == '.';
 }
 
-/* A number within a formula: whole ones as they are, negative ones in brackets unless they come first. */
+/* A number within a formula: negative ones in brackets unless they come first. */
 static void explain_put_number(Text *out, double value, bool first)
 {
-    char whole[NUMBER_ROOM];
     bool brackets = value < 0 && !first;
     if (brackets) text_put(out, '(');
-    if (value == floor(value) && fabs(value) < 1e6)
-        text_print(out, "%s", number_print(whole, value));
-    else
-        numeral_print(out, value);
+    numeral_print(out, value);
     if (brackets) text_put(out, ')');
 }
 
@@ -286,7 +282,8 @@ static void explain_put_signed(Text *out, const double *value, size_t count)
 
 static void explain_print_forward(const Explanation *x, Text *out)
 {
-    text_print(out, "\nforward\n");
+    text_print(out, "\nforward%s\n",
+               x->random ? ", with what is drawn in this step (predicted is without)" : "");
     for (int i = 0; i < x->layers; i++) {
         size_t line = out->length;
         explain_put_name(x, &x->layer[i], out);
@@ -344,11 +341,12 @@ static void explain_put_verdict(const Explanation *x, Text *out)
     }
     bool classify = x->examined->model->task.classify;
     if (!classify && x->arriving.count == 1)
-        text_print(out, "\t%s", d[0] < 0   ? "the prediction is too low"
-                                : d[0] > 0 ? "the prediction is too high"
-                                           : "the prediction is right");
+        text_print(out, "\t%s",
+                   d[0] < 0   ? "the prediction is too low"
+                   : d[0] > 0 ? "the prediction is too high"
+                              : "the prediction is right");
     if (!classify || (x->arriving.count > 1 && d[up] == d[down])) return;
-    if (x->arriving.count == 1) up = d[0] < 0, down = d[0] > 0;
+    if (x->arriving.count == 1) up = d[0]<0, down = d[0]> 0;
     text_print(out, "\tmore of ");
     explain_put_class(x, up, out);
     text_print(out, ", less of ");
@@ -384,8 +382,8 @@ static void explain_put_source(const Explanation *x, const ExplainLayer *l, size
 }
 
 /* The gradient of the weights that begin at one input. */
-static void explain_put_from(const Explanation *x, const ExplainLayer *l, const ExplainParameter *p, size_t input,
-                             Text *out)
+static void explain_put_from(const Explanation *x, const ExplainLayer *l, const ExplainParameter *p,
+                             size_t input, Text *out)
 {
     size_t inputs = l->in.count;
     text_print(out, "from ");
@@ -401,25 +399,42 @@ static void explain_put_from(const Explanation *x, const ExplainLayer *l, const 
     text_print(out, " is 0)");
 }
 
-static void explain_put_outer(const Explanation *x, const ExplainLayer *l, const ExplainParameter *p, Text *out)
+/* A line for each input; those that are 0 share one. */
+static void explain_put_table(const Explanation *x, const ExplainLayer *l, const ExplainParameter *p,
+                              Text *out)
+{
+    size_t zeros = 0, lines = 0;
+    for (size_t i = 0; i < l->in.count; i++) {
+        if (l->in.value[i] == 0 && ++zeros) continue;
+        if (lines++) explain_begin_line(x, NULL, out), text_print(out, "%*s", (int)strlen(p->name) + 1, "");
+        explain_put_from(x, l, p, i, out);
+    }
+    if (!zeros) return;
+    if (lines) explain_begin_line(x, NULL, out), text_print(out, "%*s", (int)strlen(p->name) + 1, "");
+    text_print(out, "from");
+    for (size_t i = 0; i < l->in.count; i++)
+        if (l->in.value[i] == 0) text_put(out, ' '), explain_put_source(x, l, i, out);
+    text_print(out, zeros > 1 ? ": 0 (they are 0)" : ": 0 (it is 0)");
+}
+
+static void explain_put_outer(const Explanation *x, const ExplainLayer *l, const ExplainParameter *p,
+                              Text *out)
 {
     size_t inputs = l->in.count, outputs = l->arriving.count;
-    bool small = inputs <= NUMERAL_FEW && outputs <= NUMERAL_FEW;
-    if (outputs == 1) {
+    if (outputs == 1 || inputs > NUMERAL_FEW || outputs > NUMERAL_FEW) {
         text_print(out, "%s = input x ", p->name);
-        numeral_print(out, l->arriving.value[0]);
+        outputs == 1 ? numeral_print(out, l->arriving.value[0]) : text_print(out, "what arrives");
         text_print(out, ":  ");
-    } else {
-        text_print(out, small ? "%s " : "%s = input x what arrives:  ", p->name);
+        numeral_print_list(out, p->gradient.value, p->gradient.count);
+        return;
     }
-    if (outputs == 1 || !small) numeral_print_list(out, p->gradient.value, p->gradient.count);
-    for (size_t i = 0; outputs > 1 && small && i < inputs; i++) {
-        if (i && inputs * outputs > NUMERAL_FEW) {
-            explain_begin_line(x, NULL, out);
-            text_print(out, "%*s", (int)strlen(p->name) + 1, "");
-        } else if (i) {
-            text_print(out, "   ");
-        }
+    text_print(out, "%s ", p->name);
+    if (inputs * outputs > NUMERAL_FEW) {
+        explain_put_table(x, l, p, out);
+        return;
+    }
+    for (size_t i = 0; i < inputs; i++) {
+        if (i) text_print(out, "   ");
         explain_put_from(x, l, p, i, out);
     }
 }
@@ -433,7 +448,8 @@ static bool explain_is_likewise(const ExplainLayer *l, const ExplainParameter *p
     return false;
 }
 
-static void explain_put_parameter(const Explanation *x, const ExplainLayer *l, const ExplainParameter *p, Text *out)
+static void explain_put_parameter(const Explanation *x, const ExplainLayer *l, const ExplainParameter *p,
+                                  Text *out)
 {
     if (!p->gradient.value)
         text_print(out, "%s: nothing arrives", p->name);
@@ -473,7 +489,8 @@ static void explain_put_slopes(const ExplainLayer *l, Text *out)
     }
     text_print(out, "x slope ");
     const Named named[] = {{"x", l->in.value[0]}, {"y", l->out.value[0]}, {"dy", 1}};
-    if (l->slope.count == 1 && l->rule && explain_put_formula(out, l->rule, named, sizeof named / sizeof *named))
+    if (l->slope.count == 1 && l->rule &&
+        explain_put_formula(out, l->rule, named, sizeof named / sizeof *named))
         text_print(out, " = ");
     if (l->slope.count <= NUMERAL_FEW) {
         numeral_print_list(out, l->slope.value, l->slope.count);
@@ -499,7 +516,8 @@ static void explain_print_slope(const Explanation *x, const ExplainLayer *l, Tex
     explain_put_slopes(l, out);
     text_print(out, "  ->  ");
     numeral_print_list(out, l->handed_on.value, l->handed_on.count);
-    if (explain_tells_bound(x, l)) text_print(out, "\tslope at most %s", number_print_short(most, l->steepest, 3));
+    if (explain_tells_bound(x, l))
+        text_print(out, "\tslope at most %s", number_print_short(most, l->steepest, 3));
     text_put(out, '\n');
 }
 
@@ -518,6 +536,7 @@ static void explain_print_handed_on(const Explanation *x, const ExplainLayer *l,
         else
             text_print(out, "what arrives");
     }
+    if (l->skips) text_print(out, " = what arrives + what its layers hand on");
     text_print(out, "  ->  ");
     numeral_print_list(out, l->handed_on.value, l->handed_on.count);
     text_put(out, '\n');

@@ -21,27 +21,26 @@ static int explain_want(Explanation *x, Node *n)
     return n && n->type == TYPE_REAL ? probe_want(&x->probe, n) : -1;
 }
 
-/* d out/d in summed over the outputs: the slope, if each output has one input of its own. */
-static Node *explain_slope(Explanation *x, const NetworkLayer *l)
+/* The gradient with respect to a layer's input of what the layer makes, times dy; through this layer alone, though its
+ * input may go on elsewhere, too. dy NULL: ones, which gives the slope if each output has one input of its own. */
+static Node *explain_through(Explanation *x, const NetworkLayer *l, Node *dy)
 {
-    Node *slope = NULL;
-    if (l->input == l->output || l->input->type != TYPE_REAL ||
-        shape_size(l->input->shape) != shape_size(l->output->shape))
-        return NULL;
-    autodiff_gradients(x->probe.network->graph, x->probe.blueprint->scope, l->output, NULL, 1, &l->input,
-                       &slope);
-    return slope;
+    Node *dx = NULL;
+    if (l->input == l->output) return dy;
+    if (l->input->type != TYPE_REAL) return NULL;
+    autodiff_gradients(x->probe.network->graph, x->probe.blueprint->scope, l->output, dy, 1, &l->input, &dx);
+    return dx;
 }
 
-static void explain_want_layer(Explanation *x, const NetworkLayer *from, ExplainLayer *to, Node *arriving,
-                               Node *handed_on)
+static void explain_want_layer(Explanation *x, const NetworkLayer *from, ExplainLayer *to, Node *arriving)
 {
+    bool alike = shape_size(from->input->shape) == shape_size(from->output->shape);
     *to = (ExplainLayer){.path = from->path, .text = from->text, .depth = from->depth};
     to->wanted[LAYER_IN] = explain_want(x, from->input);
     to->wanted[LAYER_OUT] = explain_want(x, from->output);
     to->wanted[LAYER_ARRIVING] = explain_want(x, arriving);
-    to->wanted[LAYER_SLOPE] = explain_want(x, explain_slope(x, from));
-    to->wanted[LAYER_HANDED_ON] = explain_want(x, handed_on);
+    to->wanted[LAYER_SLOPE] = explain_want(x, alike ? explain_through(x, from, NULL) : NULL);
+    to->wanted[LAYER_HANDED_ON] = explain_want(x, arriving ? explain_through(x, from, arriving) : NULL);
     to->wanted[LAYER_STEEPEST] = explain_want(x, explain_slopes(&x->probe, from->text));
     to->rule = explain_rule(from->text);
 }
@@ -50,34 +49,13 @@ static void explain_want_layers(Explanation *x)
 {
     const Network *n = x->probe.network;
     size_t count = (size_t)n->layers;
-    Node **node = arena_new(&n->graph->arena, 4 * count, sizeof *node), **gradient = node + 2 * count;
+    Node **output = arena_new(&n->graph->arena, 2 * count, sizeof *output), **arriving = output + count;
     x->layer = arena_new(&n->graph->arena, count, sizeof *x->layer);
-    for (size_t i = 0; i < count; i++) {
-        node[2 * i] = n->layer[i].output;
-        node[2 * i + 1] = n->layer[i].input->type == TYPE_REAL ? n->layer[i].input : n->layer[i].output;
-    }
-    autodiff_gradients(n->graph, x->probe.blueprint->scope, n->loss, NULL, 2 * n->layers, node, gradient);
-    for (; x->layers < n->layers; x->layers++) {
-        int i = x->layers;
-        explain_want_layer(x, &n->layer[i], &x->layer[i], gradient[2 * i], gradient[2 * i + 1]);
-    }
-}
-
-/* Whether a parameter belongs to a layer: its path begins with the layer's. */
-static bool explain_owns(const char *layer, const char *path)
-{
-    size_t length = strlen(layer);
-    return !strncmp(layer, path, length) && (!path[length] || path[length] == '.');
-}
-
-static int explain_owner(const Network *n, const char *path)
-{
-    int best = -1;
-    for (int i = 0; i < n->layers; i++)
-        if (explain_owns(n->layer[i].path, path) &&
-            (best < 0 || strlen(n->layer[i].path) > strlen(n->layer[best].path)))
-            best = i;
-    return best;
+    for (size_t i = 0; i < count; i++)
+        output[i] = n->layer[i].output;
+    autodiff_gradients(n->graph, x->probe.blueprint->scope, n->loss, NULL, n->layers, output, arriving);
+    for (; x->layers < n->layers; x->layers++)
+        explain_want_layer(x, &n->layer[x->layers], &x->layer[x->layers], arriving[x->layers]);
 }
 
 /* What the step adds to a parameter. */
@@ -105,7 +83,7 @@ static void explain_want_parameters(Explanation *x)
     for (int i = 0; i < x->layers; i++) {
         x->layer[i].first = x->parameters;
         for (int k = 0; k < n->parameters; k++)
-            if (explain_owner(n, n->parameter[k].path) == i) explain_want_parameter(x, &n->parameter[k]);
+            if (probe_owner(n, n->parameter[k].path) == i) explain_want_parameter(x, &n->parameter[k]);
         x->layer[i].parameters = x->parameters - x->layer[i].first;
     }
 }
@@ -116,6 +94,7 @@ static void explain_want_all(void *context)
     explain_want_layers(x);
     explain_want_parameters(x);
     x->wanted_loss = probe_want(&x->probe, x->probe.network->loss);
+    x->random = graph_find_leaf(x->probe.network->graph, "seed") != NULL;
 }
 
 /* ---- What comes back --------------------------------------------------------------------------------------- */
@@ -184,6 +163,27 @@ static bool explain_is_slope(const ExplainLayer *l)
     return true;
 }
 
+/* The first of the layers within a layer, or NULL. */
+static const ExplainLayer *explain_within(const Explanation *x, const ExplainLayer *l)
+{
+    size_t length = strlen(l->path);
+    for (const ExplainLayer *k = x->layer; k < l; k++)
+        if (!strncmp(k->path, l->path, length) && !strcmp(k->path + length, ".0")) return k;
+    return NULL;
+}
+
+static bool explain_is_skip(const Explanation *x, const ExplainLayer *l)
+{
+    const ExplainLayer *within = explain_within(x, l);
+    if (!within || !within->handed_on.value || within->handed_on.count != l->handed_on.count) return false;
+    if (l->handed_on.count != l->arriving.count) return false;
+    double most = explain_most(l->handed_on.value, l->handed_on.count);
+    for (size_t i = 0; i < l->handed_on.count; i++)
+        if (!explain_same(l->handed_on.value[i], l->arriving.value[i] + within->handed_on.value[i], most))
+            return false;
+    return true;
+}
+
 static void explain_get_parameter(const Explanation *x, const ExplainLayer *l, ExplainParameter *p)
 {
     p->value = explain_got(&x->probe, p->wanted[PARAMETER_VALUE]);
@@ -213,6 +213,7 @@ static void explain_get_layer(Explanation *x, ExplainLayer *l)
         l->share += numeral_sum(p->gradient.value, p->gradient.count);
         if (p->outer && l->handed_on.value) l->weighted |= explain_is_weighted(l, p);
     }
+    l->skips = l->handed_on.value && explain_is_skip(x, l);
     if (!explain_is_slope(l)) l->slope = (Numbers){0};
     l->steepest = explain_steepest(x, l);
 }
@@ -265,7 +266,7 @@ static void explain_target(Explanation *x, double *target)
     for (size_t i = 0; i < count; i++) {
         if (m->task.classify) {
             int32_t class = ((const int32_t *)d->t)[x->row];
-            target[i] = count == 1 ? class : (size_t)class == i;
+            target[i] = count == 1 ? class : (size_t) class == i;
             continue;
         }
         data_convert(&target[i], DATA_F64, (const char *)d->t + (x->row * count + i) * data_size(d->t_type),

@@ -13,18 +13,6 @@ enum { ROWS_MOST = 256, ROWS_NAME = 32, ROWS_BAR = 24 };
 
 /* ---- The numbers ------------------------------------------------------------------------------------------- */
 
-/* The layer that a path of parameters belongs to: the longest path it begins with. */
-static const NetworkLayer *rows_layer(const Network *n, const char *path)
-{
-    const NetworkLayer *best = NULL;
-    for (int i = 0; i < n->layers; i++) {
-        size_t length = strlen(n->layer[i].path);
-        bool begins = !strncmp(n->layer[i].path, path, length) && (!path[length] || path[length] == '.');
-        if (begins && (!best || length > strlen(best->path))) best = &n->layer[i];
-    }
-    return best;
-}
-
 /* The gradients of a layer's parameters become outputs that follow each other. */
 static void rows_want(ExplainFlows *x, ExplainFlow *flow, const char *group, Node *arriving)
 {
@@ -55,7 +43,7 @@ static void rows_want_all(void *context)
     Node **node = arena_new(&n->graph->arena, 2 * count, sizeof *node), **gradient = node + count;
     x->layer = arena_new(&n->graph->arena, count, sizeof *x->layer);
     for (size_t i = 0; i < count; i++) {
-        const NetworkLayer *l = rows_layer(n, n->group[i]);
+        const NetworkLayer *l = &n->layer[probe_owner(n, n->group[i])];
         x->layer[i] = (ExplainFlow){.path = l->path, .text = l->text};
         node[i] = l->output;
     }
@@ -93,7 +81,8 @@ static void rows_get_all(ExplainFlows *x)
         l->norm = rows_norm(&x->probe, l->wanted[1], l->count);
     }
     double first = x->layer[0].flow, last = x->layer[x->layers - 1].flow;
-    x->factor = x->layers > 1 && first > 0 && last > 0 ? pow(first / last, 1.0 / (x->layers - 1)) : (double)NAN;
+    x->factor =
+        x->layers > 1 && first > 0 && last > 0 ? pow(first / last, 1.0 / (x->layers - 1)) : (double)NAN;
     rows_get_steepest(x);
 }
 
@@ -123,11 +112,14 @@ static const struct {
     const char *name, *advice;
 } rows_verdicts[] = {
     [ROWS_STEADY] = {"steady", "every layer gets a gradient of a size to learn from"},
-    [ROWS_VANISH] = {"vanishes", "try: relu instead, residual(...) around pairs of layers, or fewer layers"},
+    [ROWS_VANISH] = {"vanishes",
+                     "try: relu with he initialisation (define a layer with weight ~ he), or residual(...) "
+                     "around pairs of layers"},
     [ROWS_EXPLODE] = {"explodes",
                       "try: clip=1, a lower lr, standardize after the layers that grow, or fewer layers"},
-    [ROWS_NONE] = {"none", "no gradient arrives at the first layer: try leaky_relu instead of relu, a lower lr, or "
-                           "another seed"},
+    [ROWS_NONE] = {"none",
+                   "no gradient arrives at the first layer: try leaky_relu instead of relu, a lower lr, or "
+                   "another seed"},
     [ROWS_BROKEN] = {"broken", "a gradient is NaN or infinite: try a lower lr, clip=1, or standardize=true"},
 };
 
@@ -143,9 +135,13 @@ static RowsVerdict rows_verdict(const ExplainFlows *x)
 
 /* ---- For people -------------------------------------------------------------------------------------------- */
 
-static void rows_print_name(const ExplainFlow *l, Text *out)
+static void rows_print_name(const ExplainFlows *x, const ExplainFlow *l, Text *out)
 {
-    text_print(out, "%s %.*s%s", l->path, ROWS_NAME, l->text, strlen(l->text) > ROWS_NAME ? ".." : "");
+    size_t width = 0;
+    for (int i = 0; i < x->layers; i++)
+        if (strlen(x->layer[i].path) > width) width = strlen(x->layer[i].path);
+    text_print(out, "%*s %.*s%s", (int)width, l->path, ROWS_NAME, l->text,
+               strlen(l->text) > ROWS_NAME ? ".." : "");
 }
 
 static size_t rows_name_width(const ExplainFlows *x)
@@ -153,7 +149,7 @@ static size_t rows_name_width(const ExplainFlows *x)
     size_t width = 0;
     for (int i = 0; i < x->layers; i++) {
         Text name = {0};
-        rows_print_name(&x->layer[i], &name);
+        rows_print_name(x, &x->layer[i], &name);
         if (name.length > width) width = name.length;
         text_free(&name);
     }
@@ -166,12 +162,13 @@ static void rows_print_layer(const ExplainFlows *x, int i, size_t width, double 
     const ExplainFlow *l = &x->layer[i];
     size_t line = out->length;
     text_print(out, "  ");
-    rows_print_name(l, out);
+    rows_print_name(x, l, out);
     numeral_pad(out, line, width + 4);
     numeral_print_power(out, l->norm);
     text_print(out, "  ");
     double range = log10(most / least) > 3 ? log10(most / least) : 3;
-    if (l->norm > 0 && isfinite(l->norm)) numeral_print_bar(out, ROWS_BAR * (1 - log10(most / l->norm) / range));
+    if (l->norm > 0 && isfinite(l->norm))
+        numeral_print_bar(out, ROWS_BAR * (1 - log10(most / l->norm) / range));
     if (i + 1 < x->layers && x->layer[i + 1].flow > 0) {
         numeral_pad(out, line, width + 4 + 7 + 2 + ROWS_BAR + 2);
         text_print(out, "x ");
@@ -201,7 +198,8 @@ static void rows_print_consequence(const ExplainFlows *x, Text *out)
     if (!isfinite(times) || !(times > 0)) return;
     bool slower = times >= 1;
     text_print(out, ": layer %s learns %s times %s than layer %s", first->path,
-               number_print_short(number, slower ? times : 1 / times, 2), slower ? "slower" : "faster", last->path);
+               number_print_short(number, slower ? times : 1 / times, 2), slower ? "slower" : "faster",
+               last->path);
 }
 
 static void rows_print_meaning(const ExplainFlows *x, Text *out)
@@ -209,7 +207,8 @@ static void rows_print_meaning(const ExplainFlows *x, Text *out)
     RowsVerdict verdict = rows_verdict(x);
     char number[NUMBER_ROOM];
     if (isfinite(x->factor)) {
-        text_print(out, "each layer passes on %s of the gradient it gets", number_print_short(number, x->factor, 2));
+        text_print(out, "each layer passes on %s of the gradient it gets (x: layer by layer)",
+                   number_print_short(number, x->factor, 2));
         rows_print_consequence(x, out);
         if (verdict == ROWS_VANISH && x->steepest < 1)
             text_print(out, " (%.*s's slope is at most %s)", (int)strcspn(x->squasher, "("), x->squasher,

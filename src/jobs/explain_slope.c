@@ -7,7 +7,8 @@ static const Definition *explain_activation(const char *name, size_t length)
 {
     const Definition *row;
     for (size_t i = 0; (row = nn_row(i)); i++)
-        if (!strcmp(row->category, "activation") && !strncmp(row->row, name, length) && row->row[length] == '(')
+        if (!strcmp(row->category, "activation") && !strncmp(row->row, name, length) &&
+            row->row[length] == '(')
             return row;
     return NULL;
 }

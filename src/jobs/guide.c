@@ -129,19 +129,11 @@ static void guide_command(Text *out, const CommandRow *command)
     guide_wrap(out, guide_statuses, 0, 0);
 }
 
-/* Events have no final line break. */
-static int guide_say_lines(Job *job, Text *text)
-{
-    while (text->length && text->s[text->length - 1] == '\n')
-        text->s[--text->length] = 0;
-    return guide_say(job, text);
-}
-
 int guide_say_command(Job *job, const CommandRow *command)
 {
     Text text = {0};
     guide_command(&text, command);
-    return guide_say_lines(job, &text);
+    return guide_say(job, &text);
 }
 
 int guide_say_version(Job *job)
@@ -392,7 +384,7 @@ int job_help(Job *job)
         status = guide_topic(job->operand[0], &text, job->error);
     else
         guide_overview(&text);
-    if (!status) return guide_say_lines(job, &text);
+    if (!status) return guide_say(job, &text);
     text_free(&text);
     return status;
 }

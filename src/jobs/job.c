@@ -50,6 +50,8 @@ JsonWriter job_begin(Text *json, const char *kind)
 
 int job_say(Job *job, const char *kind, Text *text, JsonWriter *w)
 {
+    while (text->length && text->s[text->length - 1] == '\n')
+        text->s[--text->length] = 0;
     json_close(w, '}');
     nudge_event event = {.kind = kind,
                          .text = text_end(text),

@@ -32,6 +32,8 @@ int job_predict(Job *job);
 int job_cv(Job *job);
 int job_importance(Job *job);
 int job_explain(Job *job);
+int job_inspect(Job *job);
+int job_ops(Job *job);
 int job_help(Job *job);
 
 /* What was given for an option of the command, its default, or NULL. */
@@ -45,7 +47,7 @@ int job_count(Job *job, const char *option, size_t least, size_t most, size_t *v
  *     JsonWriter w = job_begin(&json, "end");
  *     json_key(&w, "epoch"), json_integer(&w, 40);
  *     return job_say(job, "end", &text, &w);
- * Both texts are freed. Returns a status. */
+ * Line breaks at the end of the text are dropped. Both texts are freed. Returns a status. */
 int job_event(Job *job, const nudge_event *event);
 JsonWriter job_begin(Text *json, const char *kind);
 int job_say(Job *job, const char *kind, Text *text, JsonWriter *w);

@@ -55,7 +55,8 @@ int job_explain(Job *job)
     if (!status) status = explain_steps(job, &x, &step);
     /* Parts of a batch would be layers of their own, and their sum is the same. */
     if (!status) status = settings_set(&x.model->settings, "micro", "1", "explain", job->error);
-    if (!status) status = job_option(job, "row") ? explain_say_row(job, &x, step) : explain_say_rows(job, &x, step);
+    if (!status)
+        status = job_option(job, "row") ? explain_say_row(job, &x, step) : explain_say_rows(job, &x, step);
     examined_free(&x);
     return status;
 }

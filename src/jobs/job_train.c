@@ -97,6 +97,8 @@ static void train_print_some(Text *out, uint64_t count, const char *one, const c
 
 static void train_print_inputs(const Training *t, Text *out)
 {
+    train_print_some(out, t->data.rows.rows, "row", "rows");
+    text_print(out, " · ");
     size_t numbers = columns_count(&t->data.columns, COLUMN_NUMBER);
     size_t categories = columns_count(&t->data.columns, COLUMN_CATEGORY);
     if (numbers) train_print_some(out, numbers, "numeric column", "numeric columns");
@@ -104,10 +106,13 @@ static void train_print_inputs(const Training *t, Text *out)
     if (categories) train_print_some(out, categories, "column of categories", "columns of categories");
 }
 
-static void train_print_shape(const Dataset *d, Text *out)
+/* "60,000 images of 28x28" */
+static void train_print_samples(const Dataset *d, Text *out)
 {
-    for (int i = d->x_rank == 3 && d->x_shape[0] == 1; i < d->x_rank; i++)
-        text_print(out, "%zu%s", d->x_shape[i], i + 1 < d->x_rank ? "x" : " numbers each");
+    bool image = d->x_rank == 3 && d->x_shape[0] == 1;
+    train_print_some(out, d->rows, image ? "image" : "row", image ? "images" : "rows");
+    for (int i = image; i < d->x_rank; i++)
+        text_print(out, "%s%zu", i == image ? " of " : "x", d->x_shape[i]);
 }
 
 static void train_print_target(const Training *t, Text *out)
@@ -127,9 +132,7 @@ static void train_print_target(const Training *t, Text *out)
 static void train_print_data(const Training *t, Text *out)
 {
     text_print(out, "%s · ", t->data.file);
-    train_print_some(out, t->data.rows.rows, "row", "rows");
-    text_print(out, " · ");
-    t->data.table ? train_print_inputs(t, out) : train_print_shape(&t->data.rows, out);
+    t->data.table ? train_print_inputs(t, out) : train_print_samples(&t->data.rows, out);
     text_print(out, " · ");
     train_print_target(t, out);
     text_print(out, " · ");

@@ -123,13 +123,13 @@ static int jobdata_infer(JobData *d, const Table *t, const Settings *s, Error *e
     return status;
 }
 
-static int jobdata_open_table(JobData *d, const Settings *s, Error *e)
+static int jobdata_open_table(JobData *d, const char *file, const Settings *s, Error *e)
 {
     CsvOptions options;
     Table t;
     d->table = true;
     int status = jobdata_csv_options(&options, s, e);
-    if (status || (status = table_open(&t, d->file, &options, e))) return status;
+    if (status || (status = table_open(&t, file, &options, e))) return status;
     status = jobdata_infer(d, &t, s, e);
     if (!status) status = columns_dataset(&d->rows, &d->columns, &t, jobdata_real(s), true, &d->warnings, e);
     table_free(&t);
@@ -149,9 +149,9 @@ int jobdata_open(JobData *d, const Settings *s, Error *e)
                          "the recipe");
     const char *file[] = {setting_item(train, 0), setting_item(train, 1), setting_item(train, 2)};
     bool idx = train->count > 1;
-    d->file = file[0];
+    d->file = strcmp(file[0], "-") ? file[0] : "stdin";
     if (!idx && jobdata_is_idx(file[0], &idx, e)) return e->status;
-    if (!idx) return jobdata_open_table(d, s, e);
+    if (!idx) return jobdata_open_table(d, file[0], s, e);
     int status = jobdata_no_columns(s, file[0], e);
     return status ? status : jobdata_open_idx(&d->rows, file, train->count, e);
 }

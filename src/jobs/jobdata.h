@@ -8,7 +8,7 @@
 
 /* What a run reads. */
 typedef struct JobData {
-    const char *file;   /* the first that was read, for messages; the settings own it */
+    const char *file;   /* the first that was read, as messages name it; the settings own it */
     bool table;         /* a CSV, with columns; else IDX */
     Columns columns;    /* of a table */
     Dataset rows;       /* with targets; missing numbers are NaN until jobdata_measure */

@@ -21,12 +21,14 @@ void numeral_print(Text *out, double value)
 {
     char short_one[NUMBER_ROOM];
     double size = fabs(value);
-    if (size >= 0.000995 && size < 1000)
+    if (value == floor(value) && size < 1e6)
+        text_print(out, "%s", number_print(short_one, value + 0.0)); /* never "-0" */
+    else if (size >= 0.000995 && size < 1000)
         numeral_print_fixed(out, value, NUMERAL_DECIMALS);
     else if (size >= 1000 && size < 100000)
         numeral_print_fixed(out, value, 1);
     else
-        text_print(out, "%s", value == 0 ? "0" : number_print_short(short_one, value, 3));
+        text_print(out, "%s", number_print_short(short_one, value, 3));
 }
 
 void numeral_print_change(Text *out, double value)

@@ -7,7 +7,7 @@
 
 enum { NUMERAL_FEW = 8 }; /* numbers that are shown one by one */
 
-/* "-0.5012", "0" for a true zero, "3.2e-12" for what four decimals do not show. */
+/* "-0.5012", "0" or "1" for what is exactly that, "3.2e-12" for what four decimals do not show. */
 void numeral_print(Text *out, double value);
 
 /* "+0.0868": numbers that are added to others. */

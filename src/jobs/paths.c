@@ -40,9 +40,21 @@ static bool path_is_fixed(const char *path)
     return path[0] == '/' || !strcmp(path, "-");
 }
 
+/* "runs/iris/../../iris.csv" as "iris.csv", if it lies below the current directory; links are followed first. */
+static void path_shorten(Text *path)
+{
+    char here[PATH_MAX], real[PATH_MAX];
+    if (!strstr(text_end(path), "..") || !realpath(".", here) || !realpath(path->s, real)) return;
+    size_t length = strlen(here);
+    if (strncmp(here, real, length) || real[length] != '/') return;
+    path->length = 0;
+    text_print(path, "%s", real + length + 1);
+}
+
 int path_from(Text *out, const char *directory, const char *path, Error *e)
 {
     path_within(out, path_is_fixed(path) ? "" : directory, path);
+    if (!path_is_fixed(path)) path_shorten(out);
     return out->failed ? error_memory(e) : NUDGE_OK;
 }
 

@@ -13,7 +13,8 @@ void path_parent(Text *out, const char *path);
 /* The name of a file without its directory, and without endings such as .csv and .csv.gz. "-" is "stdin". */
 void path_stem(Text *out, const char *path);
 
-/* What `path` means when it is relative to a directory, as seen from here. "-" stays, and so does an absolute path. */
+/* What `path` means when it is relative to a directory, as seen from here; *out must be empty. "-" stays, and so does an
+ * absolute path. */
 int path_from(Text *out, const char *directory, const char *path, Error *e);
 
 /* The other way: `path`, relative to here, as seen from a directory that exists. */

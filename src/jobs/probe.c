@@ -73,6 +73,18 @@ Node *probe_assigned(const Probe *p, const Node *leaf)
     return NULL;
 }
 
+int probe_owner(const Network *n, const char *path)
+{
+    size_t longest = 0;
+    int best = -1;
+    for (int i = 0; i < n->layers; i++) {
+        size_t length = strlen(n->layer[i].path);
+        bool begins = !strncmp(n->layer[i].path, path, length) && (!path[length] || path[length] == '.');
+        if (begins && length > longest) best = i, longest = length;
+    }
+    return best;
+}
+
 /* ---- Running --------------------------------------------------------------------------------------------- */
 
 static void probe_room(void *context)
@@ -84,19 +96,20 @@ static void probe_room(void *context)
     }
 }
 
-static int probe_plan(Probe *p, Error *e)
+int probe_program(const Probe *p, bool updates, Program **program, Error *e)
 {
-    PlanRequest r = {.graph = p->network->graph, .outputs = (int)p->outputs};
+    PlanRequest r = {.graph = p->network->graph, .outputs = (int)p->outputs, .assignments = updates};
     r.dtype = model_real(p->model) == DATA_F64 ? DTYPE_F64 : DTYPE_F32;
     PlanOutput *output = memory_new(p->outputs, sizeof *output);
     int status = output ? probe_backend(p->model, &r.backend, e) : error_memory(e);
     for (size_t i = 0; output && i < p->outputs; i++)
         output[i] = (PlanOutput){p->output[i].name, p->output[i].node};
     r.output = output;
+    *program = NULL;
     if (!status) {
         error_clear(&p->blueprint->error);
-        p->program = plan_compile(&r, &p->blueprint->error);
-        if (!p->program) status = error_set(e, p->blueprint->error.status, "%s", p->blueprint->error.message);
+        *program = plan_compile(&r, &p->blueprint->error);
+        if (!*program) status = error_set(e, p->blueprint->error.status, "%s", p->blueprint->error.message);
     }
     memory_release(output);
     return status;
@@ -125,7 +138,7 @@ static void probe_set(Probe *p, const char *name, double value)
 int probe_compile(Probe *p, Error *e)
 {
     int status = error_catch(e, probe_room, p);
-    if (!status) status = probe_plan(p, e);
+    if (!status) status = probe_program(p, false, &p->program, e);
     if (status) return status;
     p->workspace = cpu_workspace(p->program, 1);
     if (!p->workspace) return error_memory(e);

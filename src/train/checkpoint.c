@@ -60,7 +60,8 @@ static void sheet_add_recipe(Sheet *s)
     for (size_t i = 0; i < s->m->settings.count; i++) {
         const Setting *set = s->m->settings.list[i];
         if (!sheet_travels(set->key)) continue;
-        sheet_note(s, arena_print(&s->arena, "%s%s%s", set->key->name, *set->name ? "." : "", set->name), set->value);
+        sheet_note(s, arena_print(&s->arena, "%s%s%s", set->key->name, *set->name ? "." : "", set->name),
+                   set->value);
     }
 }
 
@@ -70,7 +71,8 @@ static void sheet_add_facts(Sheet *s)
     sheet_number(s, "features", (double)task->features);
     sheet_note(s, "input", task->bytes ? "bytes" : "numbers");
     sheet_note(s, "task", task->classify ? "classify" : "regress");
-    sheet_number(s, task->classify ? "classes" : "targets", (double)(task->classify ? task->classes : task->targets));
+    sheet_number(s, task->classify ? "classes" : "targets",
+                 (double)(task->classify ? task->classes : task->targets));
     sheet_note(s, "standardize", task->standardize ? "true" : "false");
 }
 
@@ -128,7 +130,8 @@ static void sheet_fill(void *context)
     s->tensor = arena_new(&s->arena, tensors, sizeof *s->tensor);
     s->note = arena_new(&s->arena, notes, sizeof *s->note);
     if (!isnan(m->baseline[0]))
-        s->tensor[s->tensors++] = (SafetensorsTensor){checkpoint_baseline, SAFETENSORS_F64, 1, {(int64_t)m->outputs}, m->baseline};
+        s->tensor[s->tensors++] =
+            (SafetensorsTensor){checkpoint_baseline, SAFETENSORS_F64, 1, {(int64_t)m->outputs}, m->baseline};
     sheet_add_store(s, s->weights, s->progress ? STORE_ALL : STORE_MODEL, "");
     if (s->best) sheet_add_store(s, s->best, STORE_MODEL, checkpoint_best);
     sheet_add_recipe(s);
@@ -191,17 +194,19 @@ static int sheet_refuse_shape(const Tensor *t, Shape there, const char *intro, c
     bool weight = dot && !strcmp(dot, ".weight") && here.rank == there.rank && here.rank >= 2;
     for (int a = 0; weight && a < 2; a++)
         if (here.dim[a] != there.dim[a])
-            return error_set(e, NUDGE_INPUT, "%slayer %.*s has %lld %s here, %lld in %s", intro, (int)(dot - t->name),
-                             t->name, (long long)here.dim[a], a ? "inputs" : "outputs", (long long)there.dim[a], what);
+            return error_set(e, NUDGE_INPUT, "%slayer %.*s has %lld %s here, %lld in %s", intro,
+                             (int)(dot - t->name), t->name, (long long)here.dim[a], a ? "inputs" : "outputs",
+                             (long long)there.dim[a], what);
     char text[2][128];
     sheet_print_shape(text[0], here);
     sheet_print_shape(text[1], there);
-    return error_set(e, NUDGE_INPUT, "%s%s has shape %s here, %s in %s", intro, t->name, text[0], text[1], what);
+    return error_set(e, NUDGE_INPUT, "%s%s has shape %s here, %s in %s", intro, t->name, text[0], text[1],
+                     what);
 }
 
 /* Copies the file's tensor of that name into t; one that is missing is an error unless it may be. */
-static int sheet_take(const Safetensors *f, const Store *store, Tensor *t, const char *prefix, const char *intro,
-                      const char *what, Error *e)
+static int sheet_take(const Safetensors *f, const Store *store, Tensor *t, const char *prefix,
+                      const char *intro, const char *what, Error *e)
 {
     Text name = {0};
     text_print(&name, "%s%s", prefix, t->name);
@@ -210,17 +215,19 @@ static int sheet_take(const Safetensors *f, const Store *store, Tensor *t, const
     text_free(&name);
     if (status) return status;
     if (!from) return error_set(e, NUDGE_INPUT, "%s%s is not in %s", intro, t->name, what);
-    if (!shape_equal(sheet_shape(from), t->shape)) return sheet_refuse_shape(t, sheet_shape(from), intro, what, e);
+    if (!shape_equal(sheet_shape(from), t->shape))
+        return sheet_refuse_shape(t, sheet_shape(from), intro, what, e);
     tensor_take(store, t, from);
     return NUDGE_OK;
 }
 
-static int sheet_take_all(const Safetensors *f, Store *store, StorePart part, const char *prefix, const char *intro,
-                          const char *what, Error *e)
+static int sheet_take_all(const Safetensors *f, Store *store, StorePart part, const char *prefix,
+                          const char *intro, const char *what, Error *e)
 {
     int status = NUDGE_OK;
     for (size_t i = 0; !status && i < store->count; i++)
-        if (tensor_in(store->list[i], part)) status = sheet_take(f, store, store->list[i], prefix, intro, what, e);
+        if (tensor_in(store->list[i], part))
+            status = sheet_take(f, store, store->list[i], prefix, intro, what, e);
     return status;
 }
 
@@ -290,10 +297,11 @@ static int sheet_take_task(const Safetensors *f, const char *name, Task *task, E
                    .targets = classify ? 0 : sheet_count(f, "targets"),
                    .standardize = standardize && !strcmp(standardize, "true")};
     if (safetensors_note(f, "net") && task->features && (task->classes || task->targets)) return NUDGE_OK;
-    return error_set(e, NUDGE_INPUT,
-                     "%s: holds no model that nudge saved: its metadata has no %s; name a model.safetensors, or a run "
-                     "directory that has one",
-                     name, !safetensors_note(f, "net") ? "net" : "task");
+    return error_set(
+        e, NUDGE_INPUT,
+        "%s: holds no model that nudge saved: its metadata has no %s; name a model.safetensors, or a run "
+        "directory that has one",
+        name, !safetensors_note(f, "net") ? "net" : "task");
 }
 
 static bool sheet_is_fact(const char *key)
@@ -379,7 +387,8 @@ static int checkpoint_progress(const Safetensors *f, const char *path, Progress 
         double number = 0;
         bool fits = text && number_is(text, strlen(text), &number);
         if (!fits || (field->whole && !(number >= 0 && number <= 0x1p53 && number == floor(number))))
-            return error_set(e, NUDGE_INPUT, "%s: is no checkpoint: its metadata has no number %s", path, field->key);
+            return error_set(e, NUDGE_INPUT, "%s: is no checkpoint: its metadata has no number %s", path,
+                             field->key);
         uint64_t whole = field->whole ? (uint64_t)number : 0;
         memcpy((char *)p + field->at, field->whole ? (void *)&whole : (void *)&number, sizeof number);
     }
@@ -398,7 +407,8 @@ static int checkpoint_extra(const Safetensors *f, const Model *m, const char *in
     return NUDGE_OK;
 }
 
-static int checkpoint_best_weights(const Safetensors *f, const Model *m, Store *best, const char *intro, Error *e)
+static int checkpoint_best_weights(const Safetensors *f, const Model *m, Store *best, const char *intro,
+                                   Error *e)
 {
     Text first = {0};
     text_print(&first, "%s%s", checkpoint_best, m->store.count ? m->store.list[0]->name : "");
@@ -409,7 +419,8 @@ static int checkpoint_best_weights(const Safetensors *f, const Model *m, Store *
     return sheet_take_all(f, best, STORE_MODEL, checkpoint_best, intro, "the checkpoint", e);
 }
 
-static int checkpoint_take(const Safetensors *f, Model *m, Progress *p, Store *best, const char *path, Error *e)
+static int checkpoint_take(const Safetensors *f, Model *m, Progress *p, Store *best, const char *path,
+                           Error *e)
 {
     char intro[256];
     snprintf(intro, sizeof intro, "%s: recipe and checkpoint are of different nets: ", path);

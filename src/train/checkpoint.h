@@ -13,14 +13,14 @@
 
 /* Where a run stands. All of it is in a checkpoint. */
 typedef struct Progress {
-    uint64_t step;    /* updates done */
-    uint64_t epoch;   /* epochs done */
-    uint64_t row;     /* rows of the current epoch done */
-    uint64_t rows;    /* to train on */
-    double loss, weight; /* sums over the rows done in this epoch */
+    uint64_t step;                  /* updates done */
+    uint64_t epoch;                 /* epochs done */
+    uint64_t row;                   /* rows of the current epoch done */
+    uint64_t rows;                  /* to train on */
+    double loss, weight;            /* sums over the rows done in this epoch */
     uint64_t best_epoch, best_step; /* 0: none yet */
-    double best, best_loss; /* figure and validation loss of the best epoch */
-    uint64_t waited;  /* epochs since the best one */
+    double best, best_loss;         /* figure and validation loss of the best epoch */
+    uint64_t waited;                /* epochs since the best one */
 } Progress;
 
 /* `weights`: the store to write, or NULL for the model's own. */

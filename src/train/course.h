@@ -26,7 +26,7 @@ typedef struct Course {
     size_t *turn; /* the rows in the order of epoch `turned` - 1; 0: of none */
     uint64_t turned;
     Batch batch;
-    void *norms; /* of the last step that was asked for them, reals [groups + 1] */
+    void *norms;                /* of the last step that was asked for them, reals [groups + 1] */
     CourseRun run[COURSE_RUNS]; /* programs in use */
     size_t runs;
 } Course;

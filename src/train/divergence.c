@@ -34,7 +34,8 @@ static void lens_add(Lens *l, Node *node, int layer, bool backward)
     if (!node || node->type != TYPE_REAL) return;
     Arena *a = &l->n->graph->arena;
     size_t size = (size_t)shape_size(node->shape);
-    l->output[l->outputs] = (PlanOutput){arena_print(a, "%s.%d", backward ? "gradient" : "value", layer), node};
+    l->output[l->outputs] =
+        (PlanOutput){arena_print(a, "%s.%d", backward ? "gradient" : "value", layer), node};
     l->layer[l->outputs] = backward ? ~layer : layer;
     l->size[l->outputs] = size;
     l->memory[l->outputs++] = arena_new(a, size, sizeof(double));
@@ -118,7 +119,8 @@ static int divergence_look(Course *c, const Progress *p, Culprit *found, Error *
 }
 
 /* Repeats the steps before `failed`, watching the last two, and gives the growth of the gradients. */
-static int divergence_repeat(Course *c, const Progress *from, uint64_t failed, Culprit *found, double *growth, Error *e)
+static int divergence_repeat(Course *c, const Progress *from, uint64_t failed, Culprit *found, double *growth,
+                             Error *e)
 {
     double norm[DIVERGENCE_PAST + 1] = {0}, loss, last = 0, first = 0;
     Progress p = *from;
@@ -142,7 +144,8 @@ static int divergence_repeat(Course *c, const Progress *from, uint64_t failed, C
 static void divergence_print_place(Culprit *found, uint64_t failed, bool loss, Text *out)
 {
     if (found->where) text_print(out, " (first in %s, %s", text_end(&found->layer), found->where);
-    if (found->where && found->step != failed) text_print(out, ", at step %llu", (unsigned long long)found->step);
+    if (found->where && found->step != failed)
+        text_print(out, ", at step %llu", (unsigned long long)found->step);
     if (!found->where && loss) text_print(out, " (first in the loss itself");
     if (found->where || loss) text_put(out, ')');
 }
@@ -171,8 +174,8 @@ static void divergence_advise(Course *c, uint64_t step, double growth, Text *out
     if (!settings_is_set(&c->m->settings, "clip")) text_print(out, " or add clip=1");
 }
 
-int divergence_explain(Course *c, const Store *store, const Progress *from, uint64_t failed, double loss, const char *good,
-                       uint64_t good_step, Error *e)
+int divergence_explain(Course *c, const Store *store, const Progress *from, uint64_t failed, double loss,
+                       const char *good, uint64_t good_step, Error *e)
 {
     Culprit found = {0};
     Text text = {0};
@@ -183,10 +186,14 @@ int divergence_explain(Course *c, const Store *store, const Progress *from, uint
     bool repeated = !divergence_repeat(c, from, failed, &found, &growth, &ignored);
     store_assign(&c->m->store, store);
     c->m->steps = from->step;
-    text_print(&text, "%s at step %llu", isinf(loss) ? "loss became infinite" : isnan(loss) ? "loss became NaN" : "weights became infinite or NaN",
+    text_print(&text, "%s at step %llu",
+               isinf(loss)   ? "loss became infinite"
+               : isnan(loss) ? "loss became NaN"
+                             : "weights became infinite or NaN",
                (unsigned long long)failed);
     divergence_print_place(&found, failed, repeated && !isfinite(loss), &text);
-    if (good) text_print(&text, "; last good checkpoint: %s (step %llu)", good, (unsigned long long)good_step);
+    if (good)
+        text_print(&text, "; last good checkpoint: %s (step %llu)", good, (unsigned long long)good_step);
     divergence_advise(c, failed, growth, &text);
     error_set(e, NUDGE_DIVERGED, "%s", text_end(&text));
     text_free(&found.layer);

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FIT_ANCHOR = 200 };           /* steps between copies of the state, for explaining a divergence */
+enum { FIT_ANCHOR = 200 };         /* steps between copies of the state, for explaining a divergence */
 static const double FIT_SAVE = 10; /* s between checkpoints */
 
 typedef struct Fitting {
@@ -43,7 +43,8 @@ typedef struct Fitting {
 
 /* ---- Beginning ---- */
 
-int fit_split(const Model *m, const Dataset *data, const Dataset *validation, size_t *order, size_t *train, Error *e)
+int fit_split(const Model *m, const Dataset *data, const Dataset *validation, size_t *order, size_t *train,
+              Error *e)
 {
     double fraction = validation ? 0 : settings_number(&m->settings, "validation");
     return dataset_split(data, fraction, (uint64_t)settings_integer(&m->settings, "seed"), order, train, e);
@@ -79,7 +80,8 @@ static int fit_choose_monitor(Fitting *t)
     if (metrics_find(name, t->m->task.classify, &t->monitor, &why))
         return error_set(t->error, why.status, "%s: monitor: %s", settings_origin(s, "monitor"), why.message);
     if (t->held) return NUDGE_OK;
-    return error_set(t->error, NUDGE_INPUT, "%s: monitor: %s is judged by validation rows, and there are none; set validation=0.1",
+    return error_set(t->error, NUDGE_INPUT,
+                     "%s: monitor: %s is judged by validation rows, and there are none; set validation=0.1",
                      settings_origin(s, "monitor"), name);
 }
 
@@ -101,9 +103,10 @@ static int fit_position(Fitting *t)
     if (status || !t->f->resume) return status;
     status = checkpoint_load(t->m, &t->now, &t->best, text_end(&t->checkpoint), t->error);
     if (!status && t->now.rows != t->f->rows)
-        status = error_set(t->error, NUDGE_INPUT,
-                           "%s: was made with %llu training rows, but there are %zu now; resume with the same data",
-                           text_end(&t->checkpoint), (unsigned long long)t->now.rows, t->f->rows);
+        status = error_set(
+            t->error, NUDGE_INPUT,
+            "%s: was made with %llu training rows, but there are %zu now; resume with the same data",
+            text_end(&t->checkpoint), (unsigned long long)t->now.rows, t->f->rows);
     t->good = !status;
     t->saved_step = t->now.step;
     return status;
@@ -127,7 +130,8 @@ static const Store *fit_weights(const Fitting *t)
 static int fit_save(Fitting *t)
 {
     if (!t->f->directory) return NUDGE_OK;
-    int status = checkpoint_save(t->m, &t->now, t->held ? &t->best : NULL, text_end(&t->checkpoint), t->error);
+    int status =
+        checkpoint_save(t->m, &t->now, t->held ? &t->best : NULL, text_end(&t->checkpoint), t->error);
     if (!status) status = model_save(t->m, fit_weights(t), text_end(&t->model), t->error);
     if (status) return status;
     t->good = true;
@@ -217,8 +221,8 @@ static bool fit_is_over(const Fitting *t)
 static int fit_after(Fitting *t, double loss, bool row, bool ends)
 {
     int status = NUDGE_OK;
-    bool told = report_due(&t->report);
-    if (row) status = trainlog_row(&t->log, &t->now, loss, (double)NAN, NULL, t->error);
+    bool told = report_due(&t->report) || row;
+    if (row && t->logs) status = trainlog_row(&t->log, &t->now, loss, (double)NAN, NULL, t->error);
     if (!status && told && !ends) report_progress(&t->report, &t->now, course_loss(&t->course, &t->now));
     if (!status && ends) status = fit_end_epoch(t);
     if (!status && t->f->directory && report_seconds(&t->report) - t->saved > FIT_SAVE) {
@@ -234,9 +238,9 @@ static int fit_step(Fitting *t)
     Course *c = &t->course;
     if (t->now.step - t->anchored.step >= FIT_ANCHOR) fit_drop_anchor(t);
     bool ends = course_ends_epoch(c, &t->now) || t->now.step + 1 == c->steps;
-    bool row = t->logs && t->log_every && (t->now.step + 1) % t->log_every == 0;
+    bool row = t->log_every && (t->now.step + 1) % t->log_every == 0;
     course_take(c, &t->now);
-    int status = course_step(c, &t->now, row || (ends && t->logs), &loss, t->error);
+    int status = course_step(c, &t->now, t->logs && (row || ends), &loss, t->error);
     if (status) return status;
     if (c->batch.total > 0 && !isfinite(loss)) return fit_diverged(t, loss);
     return fit_after(t, loss, row, ends);
@@ -257,8 +261,10 @@ static int fit_conclude(Fitting *t)
     bool asked = (f->listener || f->directory) && !f->stopped;
     double loss;
     if (asked && t->held) status = fit_evaluate(t, &loss, &f->metrics);
-    if (asked && !t->held) status = model_evaluate(t->m, f->data, t->order, f->rows, &loss, &f->metrics, t->error);
-    if (!status) report_finish(&t->report, &t->now, f->patient, f->loss, asked ? &f->metrics : NULL, f->names);
+    if (asked && !t->held)
+        status = model_evaluate(t->m, f->data, t->order, f->rows, &loss, &f->metrics, t->error);
+    if (!status)
+        report_finish(&t->report, &t->now, f->patient, f->loss, asked ? &f->metrics : NULL, f->names);
     if (!status && t->report.failed) status = error_memory(t->error);
     return status;
 }

@@ -13,10 +13,10 @@ typedef struct Fit {
     /* Given. */
     const Dataset *data;       /* the training rows, and the validation rows unless these stand apart */
     const Dataset *validation; /* NULL: the setting `validation` holds out a part of `data` */
-    const char *directory;     /* where checkpoint.safetensors, model.safetensors and log.csv go; NULL: nowhere */
-    bool resume;               /* go on from the directory's checkpoint */
-    bool measured;             /* model_standardize was called; else it is done from the training rows */
-    nudge_listener *listener;  /* may be NULL */
+    const char *directory; /* where checkpoint.safetensors, model.safetensors and log.csv go; NULL: nowhere */
+    bool resume;           /* go on from the directory's checkpoint */
+    bool measured;         /* model_standardize was called; else it is done from the training rows */
+    nudge_listener *listener; /* may be NULL */
     void *context;
     const char *const *names; /* of classes, for events; NULL: "class 0", ... */
 
@@ -36,6 +36,7 @@ int fit_run(Model *m, Fit *f, Error *e);
 void fit_free(Fit *f);
 
 /* The rows by role, as fit_run divides them: order [data->rows] has *train training rows, then the validation rows. */
-int fit_split(const Model *m, const Dataset *data, const Dataset *validation, size_t *order, size_t *train, Error *e);
+int fit_split(const Model *m, const Dataset *data, const Dataset *validation, size_t *order, size_t *train,
+              Error *e);
 
 #endif

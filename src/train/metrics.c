@@ -275,8 +275,8 @@ int metrics_find(const char *name, bool classes, const MetricsFigure **figure, E
     }
     const char *near = name_nearest(name, names, count);
     int status = error_set(e, NUDGE_INPUT, "no figure for %s is called %s%s%s%s; there are loss%s",
-                           classes ? "classes" : "numbers", name, near ? "; did you mean " : "", near ? near : "",
-                           near ? "?" : "", text_end(&list));
+                           classes ? "classes" : "numbers", name, near ? "; did you mean " : "",
+                           near ? near : "", near ? "?" : "", text_end(&list));
     text_free(&list);
     return status;
 }
@@ -355,7 +355,8 @@ static bool metrics_has(const Metrics *m, const MetricsFigure *f)
 }
 
 /* What the trivial predictor gets, in brackets; for the main figure also what it says. */
-static void metrics_text_trivial(const Metrics *m, const MetricsFigure *f, const char *const *names, Text *out)
+static void metrics_text_trivial(const Metrics *m, const MetricsFigure *f, const char *const *names,
+                                 Text *out)
 {
     double trivial = f->value(m, true);
     if (isnan(trivial)) return;
@@ -403,7 +404,8 @@ static void metrics_number(Text *cell, double value)
 
 static void metrics_text_classes(const Metrics *m, const char *const *names, Text *out)
 {
-    static double (*const figure[])(const Metrics *, size_t) = {metrics_precision, metrics_recall, metrics_f1};
+    static double (*const figure[])(const Metrics *, size_t) = {metrics_precision, metrics_recall,
+                                                                metrics_f1};
     int width = metrics_widest(m, names, 5);
     Text cell = {0};
     text_print(&cell, "class");
@@ -480,7 +482,7 @@ static void metrics_json_class(const Metrics *m, size_t class, const char *const
     if (names && names[class])
         json_string(w, names[class]);
     else
-        json_integer(w, (int64_t)class);
+        json_integer(w, (int64_t) class);
     json_key(w, "rows"), json_number(w, metrics_true(m, class));
     json_key(w, "precision"), json_number(w, metrics_precision(m, class));
     json_key(w, "recall"), json_number(w, metrics_recall(m, class));

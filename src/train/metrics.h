@@ -11,7 +11,7 @@ typedef struct MetricsScore {
     bool positive;
 } MetricsScore;
 
-typedef struct MetricsTarget { /* of a regression */
+typedef struct MetricsTarget {   /* of a regression */
     double weight, mean, spread; /* of the truth: sums of w (t - mean)^2 */
     double squared, absolute;    /* errors */
     double trivial_squared, trivial_absolute;
@@ -20,9 +20,10 @@ typedef struct MetricsTarget { /* of a regression */
 typedef struct Metrics {
     size_t classes, outputs; /* classes 0: regression */
     size_t rows;
-    double weight;          /* of all rows */
-    const double *baseline; /* the trivial predictor: shares of the classes, or means of the targets; may be NULL */
-    double *confusion;      /* [true][predicted], weights */
+    double weight; /* of all rows */
+    const double
+        *baseline; /* the trivial predictor: shares of the classes, or means of the targets; may be NULL */
+    double *confusion; /* [true][predicted], weights */
     double log_loss;
     MetricsScore *score; /* of two classes */
     size_t scores, score_room;

@@ -1,4 +1,5 @@
-/* model.c: see model.h. First how a model comes to be, then its settings, then what is done with it. */
+/* model.c: see model.h. How a model comes to be and what it is made of; predict.c has what it does, standards.c what it
+ * takes from the data. */
 #include "train/model.h"
 
 #include "base/philox.h"
@@ -9,8 +10,6 @@
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { MODEL_CHUNK = 256 }; /* rows of a program that predicts or evaluates */
 
 /* ---- First values ---- */
 
@@ -67,10 +66,16 @@ static int model_run_drawing(Model *m, const ModelDrawing *d, Error *e)
 }
 
 /* Gives new tensors their first values, all by one program. */
-static int model_initialise(Model *m, Blueprint *b, const Node *const *leaf, Tensor *const *tensor, size_t count, Error *e)
+static int model_initialise(Model *m, Blueprint *b, const Node *const *leaf, Tensor *const *tensor,
+                            size_t count, Error *e)
 {
     error_clear(&b->error);
-    ModelDrawing d = {.b = b, .g = graph_new(&b->error), .leaf = leaf, .tensor = tensor, .store = &m->store, .count = count};
+    ModelDrawing d = {.b = b,
+                      .g = graph_new(&b->error),
+                      .leaf = leaf,
+                      .tensor = tensor,
+                      .store = &m->store,
+                      .count = count};
     if (!d.g) return error_set(e, b->error.status, "%s", b->error.message);
     int status = blueprint_catch(b, model_draw, &d, e);
     if (!status && d.outputs) status = model_run_drawing(m, &d, e);
@@ -121,7 +126,8 @@ static bool model_scheduled(const Model *m)
 
 static Network *model_template(Model *m, Blueprint *b, Error *e)
 {
-    return network_build(b, &(Binding){.mode = MODE_TRAIN, .rows = MODEL_ROWS, .scheduled = model_scheduled(m)}, e);
+    return network_build(
+        b, &(Binding){.mode = MODE_TRAIN, .rows = MODEL_ROWS, .scheduled = model_scheduled(m)}, e);
 }
 
 static int model_copy_layers(Model *m, const Network *n, Error *e)
@@ -131,7 +137,8 @@ static int model_copy_layers(Model *m, const Network *n, Error *e)
     for (; m->layers < (size_t)n->layers; m->layers++) {
         const NetworkLayer *from = &n->layer[m->layers];
         ModelLayer *to = &m->layer[m->layers];
-        *to = (ModelLayer){memory_string(from->path), memory_string(from->text), from->depth, from->output->shape};
+        *to = (ModelLayer){memory_string(from->path), memory_string(from->text), from->depth,
+                           from->output->shape};
         if (to->path && to->text) continue;
         m->layers++;
         return error_memory(e);
@@ -189,7 +196,8 @@ static int model_begin(Model *m, const Settings *settings, const Task *task, Err
     int status = settings_copy(&m->settings, settings, e);
     if (status) return status;
     if (!settings_is_set(settings, "net"))
-        return error_set(e, NUDGE_INPUT, "there is no net; give one, such as net=dense(32) relu dense(classes)");
+        return error_set(e, NUDGE_INPUT,
+                         "there is no net; give one, such as net=dense(32) relu dense(classes)");
     m->store.real = strcmp(settings_text(settings, "dtype"), "float64") ? DATA_F32 : DATA_F64;
     m->programs = programs_new(&m->settings, task, &m->store, e);
     if (!m->programs) return e->status;
@@ -283,7 +291,8 @@ int model_set_note(Model *m, const char *key, const char *value, Error *e)
 /* ---- Settings ---- */
 
 /* What the net is made of, and the preprocessing that belongs to its weights. */
-static const char *const model_fixed[] = {"net", "define", "loss", "dtype", "classes", "init", "isa", "standardize"};
+static const char *const model_fixed[] = {"net",     "define", "loss", "dtype",
+                                          "classes", "init",   "isa",  "standardize"};
 /* What a training program is made of. */
 static const char *const model_training[] = {"optimizer", "schedule", "clip", "micro"};
 
@@ -312,9 +321,10 @@ static int model_check_fixed(const Settings *now, const Settings *next, Error *e
 {
     for (size_t i = 0; i < sizeof model_fixed / sizeof *model_fixed; i++)
         if (!model_same_setting(now, next, model_fixed[i]))
-            return error_set(e, NUDGE_INPUT,
-                             "%s: %s belongs to the model and cannot change after it was made; make a new model for it",
-                             settings_origin(next, model_fixed[i]), model_fixed[i]);
+            return error_set(
+                e, NUDGE_INPUT,
+                "%s: %s belongs to the model and cannot change after it was made; make a new model for it",
+                settings_origin(next, model_fixed[i]), model_fixed[i]);
     return NUDGE_OK;
 }
 
@@ -415,8 +425,8 @@ int model_accepts(const Model *m, const Dataset *d, bool labelled, Error *e)
 {
     if (!d->rows) return error_set(e, NUDGE_INPUT, "there are no rows; give at least one");
     if (d->features != m->task.features)
-        return error_set(e, NUDGE_INPUT, "rows of %zu numbers are given, but the model takes %zu", d->features,
-                         m->task.features);
+        return error_set(e, NUDGE_INPUT, "rows of %zu numbers are given, but the model takes %zu",
+                         d->features, m->task.features);
     if (!labelled) return NUDGE_OK;
     if (!d->t) return error_set(e, NUDGE_INPUT, "the rows have no targets to learn from or to judge by");
     if (m->task.classify && d->t_type != DATA_I32)
@@ -426,308 +436,9 @@ int model_accepts(const Model *m, const Dataset *d, bool labelled, Error *e)
                          model_columns(m));
     for (size_t i = 0; m->task.classify && i < d->rows; i++) {
         int32_t class = ((const int32_t *)d->t)[i];
-        if (class < 0 || (size_t)class >= m->task.classes)
-            return error_set(e, NUDGE_INPUT, "row %zu has class %d, but the model's classes are 0 to %zu", i, (int)class,
-                             m->task.classes - 1);
+        if (class < 0 || (size_t) class >= m->task.classes)
+            return error_set(e, NUDGE_INPUT, "row %zu has class %d, but the model's classes are 0 to %zu", i,
+                             (int)class, m->task.classes - 1);
     }
     return NUDGE_OK;
-}
-
-/* ---- Preprocessing ---- */
-
-static void model_put(Model *m, const char *name, const double *values)
-{
-    Tensor *t = store_find(&m->store, name);
-    if (t && values) data_convert(t->value, m->store.real, values, DATA_F64, t->size);
-}
-
-void model_standardize(Model *m, const double *mean, const double *scale, const double *target_mean,
-                       const double *target_scale)
-{
-    model_put(m, "input.mean", mean);
-    model_put(m, "input.scale", scale);
-    model_put(m, "target.mean", target_mean);
-    model_put(m, "target.scale", target_scale);
-}
-
-typedef struct ModelMoments { /* Welford's running mean and sum of squares for each column */
-    double *mean, *scale;
-    double weight;
-} ModelMoments;
-
-static void model_add_moments(ModelMoments *k, const double *x, size_t width, double weight)
-{
-    if (!(weight > 0)) return;
-    k->weight += weight;
-    for (size_t c = 0; c < width; c++) {
-        double off = x[c] - k->mean[c];
-        k->mean[c] += off * weight / k->weight;
-        k->scale[c] += off * (x[c] - k->mean[c]) * weight;
-    }
-}
-
-/* Population deviations; 1 for a column that does not vary, or hardly more than its rounding. */
-static void model_end_moments(ModelMoments *k, size_t width)
-{
-    for (size_t c = 0; c < width; c++) {
-        double deviation = k->weight > 0 ? sqrt(k->scale[c] / k->weight) : 0;
-        k->scale[c] = deviation > 1e-12 * fabs(k->mean[c]) ? deviation : 1;
-    }
-}
-
-/* Moments of one side of the rows: x, or t (class numbers give shares of the classes as means). */
-static void model_moments(const Model *m, const Dataset *d, const size_t *rows, size_t n, bool targets, ModelMoments *k,
-                          double *row)
-{
-    bool shares = targets && m->task.classify;
-    size_t width = targets ? m->outputs : m->task.features;
-    DataType type = targets ? d->t_type : d->x_type;
-    const char *from = targets ? d->t : d->x;
-    for (size_t i = 0; i < n; i++) {
-        size_t at = rows ? rows[i] : i;
-        if (shares)
-            for (size_t c = 0; c < width; c++)
-                row[c] = (size_t)((const int32_t *)d->t)[at] == c;
-        else
-            data_convert(row, DATA_F64, from + at * width * data_size(type), type, width);
-        model_add_moments(k, row, width, d->weight ? d->weight[at] : 1);
-    }
-    model_end_moments(k, width);
-}
-
-int model_measure(Model *m, const Dataset *d, const size_t *rows, size_t n, bool standards, Error *e)
-{
-    size_t width = m->outputs > m->task.features ? m->outputs : m->task.features;
-    double *room = memory_zero(3 * width, sizeof *room);
-    if (!room) return error_memory(e);
-    ModelMoments k = {room, room + width, 0};
-    model_moments(m, d, rows, n, true, &k, room + 2 * width);
-    memcpy(m->baseline, k.mean, m->outputs * sizeof *m->baseline);
-    if (standards && m->task.standardize) {
-        model_standardize(m, NULL, NULL, k.mean, k.scale);
-        memset(room, 0, 2 * width * sizeof *room);
-        k.weight = 0;
-        model_moments(m, d, rows, n, false, &k, room + 2 * width);
-        model_standardize(m, k.mean, k.scale, NULL, NULL);
-    }
-    memory_release(room);
-    return NUDGE_OK;
-}
-
-/* ---- Predicting ---- */
-
-/* The rows of the next program: chunks of MODEL_CHUNK, then powers of two, so that few programs serve any number. */
-static size_t model_chunk(size_t rows)
-{
-    size_t chunk = MODEL_CHUNK;
-    while (chunk > rows)
-        chunk /= 2;
-    return chunk;
-}
-
-typedef struct ModelPredicting {
-    const Model *m;
-    const char *x;
-    DataType x_type;
-    char *y;
-    DataType y_type;
-    void *in, *out; /* of the program's types; NULL where the caller's memory serves */
-} ModelPredicting;
-
-static int model_predict_chunk(const ModelPredicting *p, size_t rows, Error *e)
-{
-    const Model *m = p->m;
-    size_t features = rows * m->task.features, outputs = rows * m->outputs;
-    Run r;
-    int status = run_begin(&r, m->programs, &(Binding){.mode = MODE_PREDICT, .rows = rows}, e);
-    if (status) return status;
-    if (p->in) data_convert(p->in, m->task.bytes ? DATA_U8 : model_real(m), p->x, p->x_type, features);
-    run_bind(&r, RUN_X, p->in ? p->in : (const void *)p->x);
-    run_bind(&r, RUN_Y, p->out ? p->out : (void *)p->y);
-    run_go(&r);
-    run_end(&r);
-    if (p->out) data_convert(p->y, p->y_type, p->out, model_real(m), outputs);
-    return NUDGE_OK;
-}
-
-int model_predict(const Model *m, const void *x, DataType x_type, size_t rows, void *y, DataType y_type, Error *e)
-{
-    DataType in = m->task.bytes ? DATA_U8 : model_real(m);
-    ModelPredicting p = {m, x, x_type, y, y_type, NULL, NULL};
-    size_t room = rows ? model_chunk(rows) : 0, x_row = m->task.features * data_size(x_type);
-    if (in != x_type) p.in = memory_new(room, m->task.features * data_size(in));
-    if (model_real(m) != y_type) p.out = memory_new(room, m->outputs * data_size(model_real(m)));
-    bool ready = (in == x_type || p.in) && (model_real(m) == y_type || p.out);
-    int status = ready ? NUDGE_OK : error_memory(e);
-    for (size_t chunk; !status && rows; rows -= chunk) {
-        chunk = model_chunk(rows);
-        status = model_predict_chunk(&p, chunk, e);
-        p.x += chunk * x_row;
-        p.y += chunk * m->outputs * data_size(y_type);
-    }
-    memory_release(p.in);
-    memory_release(p.out);
-    return status;
-}
-
-/* ---- Evaluating ---- */
-
-typedef struct ModelEvaluating {
-    const Model *m;
-    const Dataset *d;
-    Batch batch;
-    size_t *row;
-    void *y;        /* the program's */
-    double *values; /* y, then t, as doubles */
-    double loss, weight;
-    bool adds;
-    Metrics *metrics;
-} ModelEvaluating;
-
-static void model_count(ModelEvaluating *v)
-{
-    const Model *m = v->m;
-    size_t n = m->outputs;
-    double *y = v->values, *t = v->values + n;
-    for (size_t i = 0; v->metrics && i < v->batch.rows; i++) {
-        double weight = v->batch.weight ? v->batch.weight[i] : 1;
-        data_convert(y, DATA_F64, (char *)v->y + i * n * data_size(model_real(m)), model_real(m), n);
-        if (m->task.classify) {
-            metrics_add_class(v->metrics, y, (size_t)((int32_t *)v->batch.t)[i], weight);
-        } else {
-            data_convert(t, DATA_F64, (char *)v->batch.t + i * n * data_size(model_real(m)), model_real(m), n);
-            metrics_add_values(v->metrics, y, t, weight);
-        }
-    }
-}
-
-static int model_evaluate_chunk(ModelEvaluating *v, size_t rows, Error *e)
-{
-    const Model *m = v->m;
-    double result[1] = {0}, loss;
-    Run r;
-    Binding k = {.mode = MODE_EVAL, .rows = rows, .weighted = v->batch.weight != NULL};
-    int status = run_begin(&r, m->programs, &k, e);
-    if (status) return status;
-    batch_take(&v->batch, m, v->d, v->row, rows);
-    batch_bind(&v->batch, &r);
-    run_bind(&r, RUN_Y, v->y);
-    run_bind(&r, RUN_LOSS, result);
-    run_go(&r);
-    run_end(&r);
-    data_convert(&loss, DATA_F64, result, model_real(m), 1);
-    if (v->batch.total > 0) v->loss += v->adds ? loss : v->batch.total * loss;
-    v->weight += v->batch.total;
-    model_count(v);
-    return NUDGE_OK;
-}
-
-static int model_evaluate_all(ModelEvaluating *v, const size_t *order, size_t n, Error *e)
-{
-    const Model *m = v->m;
-    size_t room = model_chunk(n);
-    int status = batch_new(&v->batch, m, room, v->d->weight != NULL, e);
-    v->row = memory_new(room, sizeof *v->row);
-    v->y = memory_new(room, m->outputs * data_size(model_real(m)));
-    v->values = memory_new(2 * m->outputs, sizeof *v->values);
-    if (!status && !(v->row && v->y && v->values)) status = error_memory(e);
-    for (size_t done = 0, chunk; !status && done < n; done += chunk) {
-        chunk = model_chunk(n - done);
-        for (size_t i = 0; i < chunk; i++)
-            v->row[i] = order ? order[done + i] : done + i;
-        status = model_evaluate_chunk(v, chunk, e);
-    }
-    batch_free(&v->batch);
-    memory_release(v->row);
-    memory_release(v->y);
-    memory_release(v->values);
-    return status;
-}
-
-int model_evaluate(const Model *m, const Dataset *d, const size_t *order, size_t n, double *loss, Metrics *metrics,
-                   Error *e)
-{
-    ModelEvaluating v = {.m = m, .d = d, .metrics = metrics};
-    int status = n ? NUDGE_OK : error_set(e, NUDGE_INPUT, "there are no rows; give at least one");
-    if (!status && metrics) status = metrics_begin(metrics, m->task.classes, m->outputs, m->baseline, e);
-    if (!status) status = model_loss_adds(m, &v.adds, e);
-    if (!status) status = model_evaluate_all(&v, order, n, e);
-    if (!status && metrics) status = metrics_end(metrics, e);
-    if (!status) *loss = v.adds ? v.loss : v.loss / v.weight;
-    return status;
-}
-
-/* ---- What kind of loss it is ---- */
-
-static int model_probe(const Model *m, Blueprint *b, Error *e)
-{
-    double memory[2], loss[2];
-    Network *n = network_probe(b, e);
-    if (!n) return e->status;
-    Run r;
-    int status = run_open(&r, m->programs, n->graph, 1, &(PlanOutput){"loss", n->loss}, e);
-    network_free(n);
-    if (status) return status;
-    run_bind(&r, RUN_LOSS, memory);
-    run_go(&r);
-    run_end(&r);
-    data_convert(loss, DATA_F64, memory, model_real(m), 2);
-    b->kind = loss[0] != 0 && fabs(loss[1] - 2 * loss[0]) <= 1e-3 * fabs(loss[0]) ? LOSS_ADDS : LOSS_AVERAGES;
-    return NUDGE_OK;
-}
-
-int model_loss_adds(const Model *m, bool *adds, Error *e)
-{
-    Blueprint *b = programs_lock(m->programs);
-    int status = b->kind == LOSS_UNKNOWN ? model_probe(m, b, e) : NUDGE_OK;
-    *adds = b->kind == LOSS_ADDS;
-    programs_unlock(m->programs);
-    return status;
-}
-
-/* ---- One update ---- */
-
-static int model_update(Model *m, const Batch *batch, double *loss, Error *e)
-{
-    Run r;
-    Binding k = {.mode = MODE_TRAIN, .rows = batch->rows, .weighted = batch->weight != NULL};
-    int status = run_begin(&r, m->programs, &k, e);
-    if (status) return status;
-    batch_bind(batch, &r);
-    *loss = batch_step(&r, m, (double)m->steps + 1);
-    run_end(&r);
-    if (isfinite(*loss) && !store_broken(&m->store)) return NUDGE_OK;
-    store_assign(&m->store, &m->backup);
-    m->steps--;
-    return error_set(e, NUDGE_DIVERGED,
-                     "the update made the weights or the loss infinite or NaN, and was taken back; lower lr, or add clip=1");
-}
-
-/* The batch and the state before the step, to which a failed one goes back. */
-static int model_prepare(Model *m, const Dataset *d, Batch *batch, Error *e)
-{
-    int status = m->ready ? NUDGE_OK : model_restart(m, e);
-    if (!status && !m->backup.count) status = store_copy(&m->backup, &m->store, STORE_ALL, e);
-    if (status) return status;
-    store_assign(&m->backup, &m->store);
-    size_t *row = memory_new(d->rows, sizeof *row);
-    status = row ? batch_new(batch, m, d->rows, d->weight != NULL, e) : error_memory(e);
-    for (size_t i = 0; !status && i < d->rows; i++)
-        row[i] = i;
-    if (!status) batch_take(batch, m, d, row, d->rows);
-    memory_release(row);
-    return status;
-}
-
-int model_step(Model *m, const Dataset *d, double *loss, Error *e)
-{
-    Batch batch = {0};
-    double before = 0;
-    int status = model_prepare(m, d, &batch, e);
-    if (!status && !(batch.total > 0))
-        status = error_set(e, NUDGE_INPUT, "the weights of the rows add up to nothing; give at least one that is above 0");
-    if (!status) status = model_update(m, &batch, &before, e);
-    if (loss) *loss = before;
-    batch_free(&batch);
-    return status;
 }

@@ -25,18 +25,19 @@ typedef struct ModelNote {
 
 typedef struct Model {
     Settings settings;
-    Task task; /* complete: classes or targets are known */
+    Task task;      /* complete: classes or targets are known */
     size_t outputs; /* numbers in a row of a prediction: classes, or targets */
     Store store;
     Store backup; /* for a step that fails; empty before the first */
-    double *baseline; /* [outputs] what the trivial predictor knows: shares of classes, means of targets; NaN before
+    double *
+        baseline; /* [outputs] what the trivial predictor knows: shares of classes, means of targets; NaN before
                        * training */
     size_t layers;
     ModelLayer *layer;
     char **group; /* paths of the layers with parameters */
     size_t groups;
     size_t parameters; /* numbers to learn */
-    ModelNote *note; /* what travels with the model: "columns" (JSON), "class_names" (a JSON array) */
+    ModelNote *note;   /* what travels with the model: "columns" (JSON), "class_names" (a JSON array) */
     size_t notes, note_room;
     uint64_t steps; /* updates since the optimizer began */
     bool ready;     /* the optimizer's states are those of its text */
@@ -60,7 +61,7 @@ void model_undo(Model *m, Settings *before);
 int model_restart(Model *m, Error *e);
 
 DataType model_real(const Model *m);
-size_t model_columns(const Model *m); /* numbers in a row of t: 1 for class numbers */
+size_t model_columns(const Model *m);                    /* numbers in a row of t: 1 for class numbers */
 const char *model_note(const Model *m, const char *key); /* or NULL */
 int model_set_note(Model *m, const char *key, const char *value, Error *e);
 
@@ -74,12 +75,13 @@ void model_standardize(Model *m, const double *mean, const double *scale, const 
 int model_measure(Model *m, const Dataset *d, const size_t *rows, size_t n, bool standards, Error *e);
 
 /* y [rows, outputs] of type y_type from x [rows, features] of type x_type. */
-int model_predict(const Model *m, const void *x, DataType x_type, size_t rows, void *y, DataType y_type, Error *e);
+int model_predict(const Model *m, const void *x, DataType x_type, size_t rows, void *y, DataType y_type,
+                  Error *e);
 
 /* Loss and metrics over rows of a dataset (all if `order` is NULL). The loss is what its formula says of all of them.
  * metrics may be NULL, else is begun by the callee and released by the caller. */
-int model_evaluate(const Model *m, const Dataset *d, const size_t *order, size_t n, double *loss, Metrics *metrics,
-                   Error *e);
+int model_evaluate(const Model *m, const Dataset *d, const size_t *order, size_t n, double *loss,
+                   Metrics *metrics, Error *e);
 
 /* One update, without schedule; *loss, if not NULL, is that before it. */
 int model_step(Model *m, const Dataset *d, double *loss, Error *e);

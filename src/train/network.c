@@ -78,8 +78,8 @@ static const NetworkForm network_forms[] = {
     {"bce_probability", "y/sum(y, -1)", "y", "y", {NULL}, true},
     {"hinge", "softmax(y)", "sigmoid(y)", "y", {NULL}, true},
 };
-static const NetworkForm network_usual = {NULL, "p = max(y, 0); p/max(sum(p, -1), 1e-30)", "clip(y, 0, 1)", "y",
-                                          {NULL}, false};
+static const NetworkForm network_usual = {
+    NULL, "p = max(y, 0); p/max(sum(p, -1), 1e-30)", "clip(y, 0, 1)", "y", {NULL}, false};
 
 /* The length of the name that a call begins with: "softmax" of "softmax(axis=1)". */
 static size_t network_word(const char *text)
@@ -116,7 +116,8 @@ typedef struct Building {
 } Building;
 
 /* A text in which some nodes have names. */
-static Node *network_text(Building *n, const char *text, int count, const char *const *name, Node *const *node)
+static Node *network_text(Building *n, const char *text, int count, const char *const *name,
+                          Node *const *node)
 {
     Scope *s = scope_new(&n->g->arena, n->b->scope);
     for (int i = 0; i < count; i++)
@@ -169,7 +170,8 @@ static Node *network_target(Building *n)
 {
     int64_t rows = (int64_t)n->k->rows, outputs = (int64_t)n->b->outputs;
     bool classify = n->b->task.classify;
-    n->n->t = network_leaf(n, ROLE_DATA, "target", classify ? TYPE_I32 : TYPE_REAL, classify ? 1 : 2, rows, outputs);
+    n->n->t = network_leaf(n, ROLE_DATA, "target", classify ? TYPE_I32 : TYPE_REAL, classify ? 1 : 2, rows,
+                           outputs);
     if (n->k->weighted) n->n->weight = network_leaf(n, ROLE_DATA, "weight", TYPE_REAL, 1, rows, 0);
     return network_scaled(n) ? network_standard(n, "target", n->n->t, outputs, "(x - mean)/scale") : n->n->t;
 }
@@ -186,7 +188,8 @@ static void network_see(void *context, const LayerSeen *seen)
         out->layer = more;
         n->layer_room = 2 * n->layer_room + 16;
     }
-    out->layer[out->layers++] = (NetworkLayer){seen->path, seen->text, seen->depth, seen->input, seen->output};
+    out->layer[out->layers++] =
+        (NetworkLayer){seen->path, seen->text, seen->depth, seen->input, seen->output};
 }
 
 static Node *network_rows(Graph *g, Node *x, int64_t from, int64_t to)
@@ -205,7 +208,10 @@ static void network_net(Building *n, Node *x)
     int64_t rows = (int64_t)n->k->rows, micro = settings_integer(n->b->settings, "micro");
     n->parts = n->k->mode != MODE_TRAIN ? 1 : micro < rows ? (int)micro : (int)rows;
     n->part = arena_new(&n->g->arena, (size_t)n->parts, sizeof *n->part);
-    Context c = {.graph = n->g, .scope = n->b->scope, .title = network_title(n, "net"), .path = "",
+    Context c = {.graph = n->g,
+                 .scope = n->b->scope,
+                 .title = network_title(n, "net"),
+                 .path = "",
                  .train = n->k->mode == MODE_TRAIN};
     for (int i = 0; i < n->parts; i++) {
         Node *in = n->parts > 1 ? network_rows(n->g, x, i * rows / n->parts, (i + 1) * rows / n->parts) : x;
@@ -226,10 +232,11 @@ static void network_check_loss(Building *n)
     const NetworkLayer *last = &n->n->layer[n->n->layers - 1];
     for (const char *const *word = n->form->before; *word; word++)
         if (network_named(last->text, *word))
-            error_raise(&n->b->error, NUDGE_INPUT,
-                        "%s stands before the loss %s, which wants the net's values as they are and applies its own "
-                        "%s, so that no digits are lost; leave the layer out",
-                        network_last(n), n->form->loss, network_named(n->form->loss, "bce") ? "sigmoid" : "softmax");
+            error_raise(
+                &n->b->error, NUDGE_INPUT,
+                "%s stands before the loss %s, which wants the net's values as they are and applies its own "
+                "%s, so that no digits are lost; leave the layer out",
+                network_last(n), n->form->loss, network_named(n->form->loss, "bce") ? "sigmoid" : "softmax");
 }
 
 /* The number of columns that the task wants, or may want, of the output. */
@@ -239,12 +246,14 @@ static void network_check_columns(Building *n, int64_t columns)
     size_t want = task->classify ? task->classes : task->targets;
     bool one = task->classify && columns == 1 && n->form->one && (want == 2 || !want);
     if (task->classify && columns == 1 && !n->form->one)
-        error_raise(&n->b->error, NUDGE_INPUT,
-                    "%s gives one number for each row, but %s needs one for each class; end the net with dense(%s), or "
-                    "use loss: bce",
-                    network_last(n), n->form->loss, want ? "classes" : "2");
+        error_raise(
+            &n->b->error, NUDGE_INPUT,
+            "%s gives one number for each row, but %s needs one for each class; end the net with dense(%s), or "
+            "use loss: bce",
+            network_last(n), n->form->loss, want ? "classes" : "2");
     if (!one && want && (size_t)columns != want)
-        error_raise(&n->b->error, NUDGE_INPUT, "%s gives %lld numbers for each row, but there are %zu %s; end the net with dense(%s)",
+        error_raise(&n->b->error, NUDGE_INPUT,
+                    "%s gives %lld numbers for each row, but there are %zu %s; end the net with dense(%s)",
                     network_last(n), (long long)columns, want, task->classify ? "classes" : "targets",
                     task->classify ? "classes" : "targets");
     n->b->outputs = one ? 2 : (size_t)columns;
@@ -256,10 +265,11 @@ static void network_check(Building *n)
 {
     const Node *y = n->n->output;
     if (y->type != TYPE_REAL || y->shape.rank != 2 || y->shape.dim[0] != (int64_t)n->k->rows)
-        error_raise(&n->b->error, NUDGE_INPUT,
-                    "%s gives %s for %zu rows, not a list of numbers for each row; end the net with flatten and dense(%s)",
-                    network_last(n), shape_text(&n->g->arena, y->shape), n->k->rows,
-                    n->b->task.classify ? "classes" : "targets");
+        error_raise(
+            &n->b->error, NUDGE_INPUT,
+            "%s gives %s for %zu rows, not a list of numbers for each row; end the net with flatten and dense(%s)",
+            network_last(n), shape_text(&n->g->arena, y->shape), n->k->rows,
+            n->b->task.classify ? "classes" : "targets");
     network_check_loss(n);
     network_check_columns(n, y->shape.dim[1]);
 }
@@ -282,15 +292,21 @@ static Node *network_prediction(Building *n)
 
 static Node *network_loss(Building *n, Node *t)
 {
-    Context c = {.graph = n->g, .scope = n->b->scope, .title = network_title(n, "loss"), .path = "loss",
-                 .train = n->k->mode == MODE_TRAIN, .weight = n->n->weight};
+    Context c = {.graph = n->g,
+                 .scope = n->b->scope,
+                 .title = network_title(n, "loss"),
+                 .path = "loss",
+                 .train = n->k->mode == MODE_TRAIN,
+                 .weight = n->n->weight};
     Argument given[] = {{"y", value_node(n->n->output), NULL}, {"t", value_node(t), NULL}};
     Value v = notation_call(&c, blueprint_loss(n->b), 2, given);
     if (v.kind != VALUE_TENSOR || v.node->type == TYPE_SCALAR || shape_size(v.node->shape) != 1)
-        error_raise(&n->b->error, NUDGE_INPUT, "%s: %s gives %s, but a loss is one number made from y and t; end it with mean(...)",
+        error_raise(&n->b->error, NUDGE_INPUT,
+                    "%s: %s gives %s, but a loss is one number made from y and t; end it with mean(...)",
                     c.title, blueprint_loss(n->b),
-                    v.kind == VALUE_TENSOR && v.node->type != TYPE_SCALAR ? shape_text(&n->g->arena, v.node->shape)
-                                                                           : "no tensor");
+                    v.kind == VALUE_TENSOR && v.node->type != TYPE_SCALAR
+                        ? shape_text(&n->g->arena, v.node->shape)
+                        : "no tensor");
     return graph_reshape(n->g, v.node, shape_of(1, (int64_t[]){1}));
 }
 
@@ -336,14 +352,16 @@ static void network_gradients(Building *n)
     Graph *g = n->g;
     size_t count = (size_t)out->parameters, parts = (size_t)n->parts;
     int64_t rows = (int64_t)n->k->rows;
-    Node **leaf = arena_new(&g->arena, count, sizeof *leaf), **d = arena_new(&g->arena, count * parts, sizeof *d);
+    Node **leaf = arena_new(&g->arena, count, sizeof *leaf),
+         **d = arena_new(&g->arena, count * parts, sizeof *d);
     Node **share = arena_new(&g->arena, parts, sizeof *share), *dy = NULL;
     for (size_t i = 0; i < count; i++)
         leaf[i] = out->parameter[i].leaf;
     autodiff_gradients(g, n->b->scope, out->loss, NULL, 1, &out->output, &dy);
     for (size_t k = 0; dy && k < parts; k++) {
         int64_t part = (int64_t)k;
-        Node *from = parts > 1 ? network_rows(g, dy, part * rows / n->parts, (part + 1) * rows / n->parts) : dy;
+        Node *from =
+            parts > 1 ? network_rows(g, dy, part * rows / n->parts, (part + 1) * rows / n->parts) : dy;
         autodiff_gradients(g, n->b->scope, n->part[k], from, out->parameters, leaf, d + k * count);
     }
     for (size_t i = 0; i < count; i++) {
@@ -373,7 +391,8 @@ static void network_norms(Building *n)
         Node *sum = network_zero(n);
         for (int i = 0; i < out->parameters; i++) {
             NetworkParameter *p = &out->parameter[i];
-            if (p->gradient && !strcmp(p->path, out->group[k])) sum = graph_binary(n->g, OP_add, sum, network_squares(n, p->gradient));
+            if (p->gradient && !strcmp(p->path, out->group[k]))
+                sum = graph_binary(n->g, OP_add, sum, network_squares(n, p->gradient));
         }
         total = graph_binary(n->g, OP_add, total, sum);
         norm[k] = graph_unary(n->g, OP_sqrt, sum);
@@ -389,11 +408,13 @@ static Node *network_schedule(Building *n, Node *t, Node *steps)
 {
     if (!n->k->scheduled) return graph_const(n->g, 1);
     const Settings *s = n->b->settings;
-    Context c = {.graph = n->g, .scope = n->b->scope, .title = network_title(n, "schedule"), .path = "schedule"};
+    Context c = {
+        .graph = n->g, .scope = n->b->scope, .title = network_title(n, "schedule"), .path = "schedule"};
     Argument given[] = {{"t", value_node(t), NULL}, {"steps", value_node(steps), NULL}};
     Value v = notation_call(&c, settings_text(s, "schedule"), 2, given);
     if (v.kind != VALUE_TENSOR || v.node->type != TYPE_SCALAR)
-        error_raise(&n->b->error, NUDGE_INPUT, "%s: a schedule is a number made from t and steps, such as cosine(warmup=100)", c.title);
+        error_raise(&n->b->error, NUDGE_INPUT,
+                    "%s: a schedule is a number made from t and steps, such as cosine(warmup=100)", c.title);
     return v.node;
 }
 
@@ -408,7 +429,8 @@ static Node *network_clip(Building *n, Node *gradient)
     Argument given[] = {{"g", value_node(gradient), NULL}, {"gnorm", value_node(n->gnorm), NULL}};
     Value v = notation_call(&c, text, 2, given);
     if (v.kind == VALUE_TENSOR && shape_equal(v.node->shape, gradient->shape)) return v.node;
-    error_raise(&n->b->error, NUDGE_INPUT, "%s: it turns a gradient g into one of its shape, such as norm(1) or value(.5)", c.title);
+    error_raise(&n->b->error, NUDGE_INPUT,
+                "%s: it turns a gradient g into one of its shape, such as norm(1) or value(.5)", c.title);
 }
 
 static void network_update(Building *n, const NetworkParameter *p, Node *t, Node *steps)
@@ -424,9 +446,12 @@ static void network_update(Building *n, const NetworkParameter *p, Node *t, Node
     size_t before = n->g->assignments;
     notation_call_scaled(&c, optimizer, sizeof given / sizeof *given, given, "lr", n->factor, &n->n->lr);
     if (n->g->assignments == before)
-        error_raise(&n->b->error, NUDGE_INPUT, "%s: %s changes nothing; an optimizer ends with w <- ... or w -= ...", c.title, optimizer);
+        error_raise(&n->b->error, NUDGE_INPUT,
+                    "%s: %s changes nothing; an optimizer ends with w <- ... or w -= ...", c.title,
+                    optimizer);
     if (n->k->scheduled && !n->n->lr)
-        error_raise(&n->b->error, NUDGE_INPUT, "%s: %s has no lr for the schedule to act on; give it one, or leave out the schedule",
+        error_raise(&n->b->error, NUDGE_INPUT,
+                    "%s: %s has no lr for the schedule to act on; give it one, or leave out the schedule",
                     c.title, optimizer);
 }
 
@@ -435,7 +460,8 @@ static void network_train(Building *n)
     Network *out = n->n;
     network_parameters(n);
     if (!out->parameters)
-        error_raise(&n->b->error, NUDGE_INPUT, "%s: there is nothing to learn in it; add a layer with weights, such as dense(8)",
+        error_raise(&n->b->error, NUDGE_INPUT,
+                    "%s: there is nothing to learn in it; add a layer with weights, such as dense(8)",
                     network_title(n, "net"));
     network_gradients(n);
     network_norms(n);
@@ -496,7 +522,8 @@ static void network_probing(void *context)
     n->n->graph = n->g;
     Node *position = graph_iota(n->g, classify ? narrow : wide, 0), *loss[2];
     Node *t = classify ? graph_cast(n->g, position, TYPE_I32) : position;
-    n->n->output = network_text(n, "(x + .2)/(1.5 + 2*x)", 1, (const char *[]){"x"}, (Node *[]){graph_iota(n->g, wide, 1)});
+    n->n->output = network_text(n, "(x + .2)/(1.5 + 2*x)", 1, (const char *[]){"x"},
+                                (Node *[]){graph_iota(n->g, wide, 1)});
     for (int i = 0; i < 2; i++) {
         n->n->weight = graph_expand(n->g, graph_const(n->g, i + 1), narrow);
         loss[i] = network_loss(n, t);
@@ -535,7 +562,8 @@ double blueprint_rate(Blueprint *b, double t, double steps)
     error_clear(&b->error);
     Binding k = {.mode = MODE_TRAIN, .rows = 1, .scheduled = settings_is_set(b->settings, "schedule")};
     Error e = {0};
-    NetworkRate r = {{.b = b, .k = &k, .g = graph_new(&b->error), .form = &network_usual}, t, steps, (double)NAN};
+    NetworkRate r = {
+        {.b = b, .k = &k, .g = graph_new(&b->error), .form = &network_usual}, t, steps, (double)NAN};
     if (r.building.g) blueprint_catch(b, network_fold_rate, &r, &e);
     if (r.building.g) graph_free(r.building.g);
     return r.rate;

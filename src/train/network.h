@@ -69,8 +69,8 @@ typedef struct Network {
     Node *output;     /* of the net, [rows, ..]: logits, or standardised values */
     Node *prediction; /* [rows, outputs]; NULL in training */
     Node *loss;       /* [1]; NULL in prediction */
-    Node *norms;      /* gradient norms, [groups + 1]: each group's, then that of all; NULL unless asked for */
-    Node *lr;         /* what the optimizer is given, a scalar; NULL unless training, or if it takes none */
+    Node *norms; /* gradient norms, [groups + 1]: each group's, then that of all; NULL unless asked for */
+    Node *lr;    /* what the optimizer is given, a scalar; NULL unless training, or if it takes none */
     int layers, parameters, groups;
     NetworkLayer *layer;         /* in the order of evaluation: a nested net's layers stand before its own */
     NetworkParameter *parameter; /* in order of creation */

@@ -52,7 +52,7 @@ struct Compiled {
     Binding key;
     Program *program;
     int slot[RUN_SLOTS], scalar[RUN_SCALARS]; /* their places in the program, or -1 */
-    Workspace **idle; /* workspaces that nobody uses */
+    Workspace **idle;                         /* workspaces that nobody uses */
     size_t idles, room;
     bool alone; /* belongs to one run, not to the cache */
     int users;
@@ -251,7 +251,8 @@ static void run_bind_store(Workspace *w, const Store *store)
 {
     const Program *p = w->program;
     for (int i = SLOT_FIRST; i < p->slots; i++) {
-        bool kept = !p->slot[i].output && (p->slot[i].role == ROLE_PARAMETER || p->slot[i].role == ROLE_STATE);
+        bool kept =
+            !p->slot[i].output && (p->slot[i].role == ROLE_PARAMETER || p->slot[i].role == ROLE_STATE);
         const Tensor *t = kept ? store_find(store, p->slot[i].name) : NULL;
         if (t) w->slot[i] = t->value;
     }

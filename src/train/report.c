@@ -17,7 +17,8 @@ static double report_clock(void)
 
 void report_begin(Report *r, const Course *c, uint64_t from, nudge_listener *listener, void *context)
 {
-    *r = (Report){.listener = listener, .context = context, .course = c, .from = from, .stride = 1, .countdown = 1};
+    *r = (Report){
+        .listener = listener, .context = context, .course = c, .from = from, .stride = 1, .countdown = 1};
     r->begun = r->looked = r->told = report_clock();
 }
 
@@ -75,7 +76,8 @@ static void report_json_text(Report *r, const char *key, const char *value)
     json_string(&r->w, value);
 }
 
-static void report_send(Report *r, const char *kind, const Progress *p, uint64_t epoch, double loss, double validation_loss)
+static void report_send(Report *r, const char *kind, const Progress *p, uint64_t epoch, double loss,
+                        double validation_loss)
 {
     json_close(&r->w, '}');
     const nudge_event event = {.kind = kind,
@@ -121,7 +123,8 @@ static void report_time(Report *r, double seconds)
 
 static double report_rate(const Report *r, const Progress *p)
 {
-    double rows = ((double)p->step - (double)r->from) * (double)r->course->rows / (double)course_epoch_steps(r->course);
+    double rows =
+        ((double)p->step - (double)r->from) * (double)r->course->rows / (double)course_epoch_steps(r->course);
     return report_seconds(r) > 0 ? rows / report_seconds(r) : (double)NAN;
 }
 
@@ -168,7 +171,8 @@ void report_start(Report *r, const Progress *p, size_t held)
     programs_unlock(c->m->programs);
     if (!report_open(r, "start")) return;
     text_print(&r->text, "net %s · %zu parameters · %s · %s · batch %zu · %zu rows, %zu held out",
-               settings_text(&c->m->settings, "net"), c->m->parameters, loss, optimizer, c->batch_rows, c->rows, held);
+               settings_text(&c->m->settings, "net"), c->m->parameters, loss, optimizer, c->batch_rows,
+               c->rows, held);
     report_json_text(r, "net", settings_text(&c->m->settings, "net"));
     report_json_text(r, "loss", loss);
     report_json_text(r, "optimizer", optimizer);
@@ -186,8 +190,8 @@ void report_progress(Report *r, const Progress *p, double loss)
 {
     if (!report_open(r, "progress")) return;
     const Course *c = r->course;
-    text_print(&r->text, "epoch %llu/%llu  %d %%  train ", (unsigned long long)p->epoch + 1, (unsigned long long)c->epochs,
-               (int)(100 * (double)p->row / (double)c->rows));
+    text_print(&r->text, "epoch %llu/%llu  %d %%  train ", (unsigned long long)p->epoch + 1,
+               (unsigned long long)c->epochs, (int)(100 * (double)p->row / (double)c->rows));
     report_number(r, loss, 4);
     report_pace(r, p);
     report_json_count(r, "epoch", p->epoch + 1);
@@ -196,12 +200,14 @@ void report_progress(Report *r, const Progress *p, double loss)
     report_send(r, "progress", p, p->epoch + 1, loss, (double)NAN);
 }
 
-void report_epoch(Report *r, const Progress *p, double loss, double validation_loss, const Metrics *metrics, bool best)
+void report_epoch(Report *r, const Progress *p, double loss, double validation_loss, const Metrics *metrics,
+                  bool best)
 {
     r->looked = report_clock();
     if (!report_open(r, "epoch")) return;
     const Course *c = r->course;
-    text_print(&r->text, "epoch %llu/%llu  train ", (unsigned long long)p->epoch + 1, (unsigned long long)c->epochs);
+    text_print(&r->text, "epoch %llu/%llu  train ", (unsigned long long)p->epoch + 1,
+               (unsigned long long)c->epochs);
     report_number(r, loss, 4);
     report_json_count(r, "epoch", p->epoch + 1);
     report_json_pace(r, p);

@@ -29,7 +29,8 @@ double report_seconds(const Report *r); /* since report_begin, at the last look 
 void report_start(Report *r, const Progress *p, size_t held);
 void report_progress(Report *r, const Progress *p, double loss);
 /* metrics NULL: without validation. `best`: no epoch was better so far. */
-void report_epoch(Report *r, const Progress *p, double loss, double validation_loss, const Metrics *metrics, bool best);
+void report_epoch(Report *r, const Progress *p, double loss, double validation_loss, const Metrics *metrics,
+                  bool best);
 void report_checkpoint(Report *r, const Progress *p, const char *path);
 /* metrics NULL: there are none. */
 void report_finish(Report *r, const Progress *p, bool patient, double loss, const Metrics *metrics,

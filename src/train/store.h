@@ -29,7 +29,7 @@ double tensor_get(const Store *s, const Tensor *t, size_t i);
 void tensor_fill(const Store *s, Tensor *t, double value);
 bool tensor_finite(const Store *s, const Tensor *t);
 
-Tensor *store_find(const Store *s, const char *name); /* or NULL */
+Tensor *store_find(const Store *s, const char *name);                            /* or NULL */
 Tensor *store_add(Store *s, const char *name, Role role, Shape shape, Error *e); /* zeros; NULL on failure */
 void store_drop_optimizer(Store *s);
 void store_free(Store *s);

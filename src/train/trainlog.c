@@ -25,7 +25,8 @@ static size_t trainlog_names(const Model *m, Text *names)
     for (size_t i = 0; i < TRAINLOG_FIRST; i++, columns++)
         text_append(names, trainlog_first[i], strlen(trainlog_first[i]) + 1);
     for (size_t i = 0; i < figures; i++)
-        if (trainlog_has(&m->task, &figure[i])) text_append(names, figure[i].name, strlen(figure[i].name) + 1), columns++;
+        if (trainlog_has(&m->task, &figure[i]))
+            text_append(names, figure[i].name, strlen(figure[i].name) + 1), columns++;
     for (size_t i = 0; i < TRAINLOG_LAST; i++, columns++)
         text_append(names, trainlog_last[i], strlen(trainlog_last[i]) + 1);
     for (size_t i = 0; i < m->groups; i++, columns++) {
@@ -61,18 +62,21 @@ void trainlog_close(Trainlog *l)
     *l = (Trainlog){0};
 }
 
-int trainlog_row(Trainlog *l, const Progress *p, double loss, double validation_loss, const Metrics *metrics, Error *e)
+int trainlog_row(Trainlog *l, const Progress *p, double loss, double validation_loss, const Metrics *metrics,
+                 Error *e)
 {
     const Course *c = l->course;
     const Model *m = c->m;
     size_t figures, n = 0;
     const MetricsFigure *figure = metrics_figures(&figures);
     const double first[TRAINLOG_FIRST] = {(double)p->epoch + 1, (double)p->step, loss, validation_loss};
-    const double last[TRAINLOG_LAST] = {model_rate(m, (double)p->step, (double)c->steps), course_norm(c, m->groups)};
+    const double last[TRAINLOG_LAST] = {model_rate(m, (double)p->step, (double)c->steps),
+                                        course_norm(c, m->groups)};
     for (size_t i = 0; i < TRAINLOG_FIRST; i++)
         l->value[n++] = first[i];
     for (size_t i = 0; i < figures; i++)
-        if (trainlog_has(&m->task, &figure[i])) l->value[n++] = metrics ? figure[i].value(metrics, false) : (double)NAN;
+        if (trainlog_has(&m->task, &figure[i]))
+            l->value[n++] = metrics ? figure[i].value(metrics, false) : (double)NAN;
     for (size_t i = 0; i < TRAINLOG_LAST; i++)
         l->value[n++] = last[i];
     for (size_t i = 0; i < m->groups; i++)

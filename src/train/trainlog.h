@@ -18,6 +18,7 @@ int trainlog_open(Trainlog *l, const Course *c, const char *path, bool resume, u
 void trainlog_close(Trainlog *l); /* fine on zeros */
 
 /* Needs a step with norms before it. metrics NULL: a row of a step, else of an epoch. */
-int trainlog_row(Trainlog *l, const Progress *p, double loss, double validation_loss, const Metrics *metrics, Error *e);
+int trainlog_row(Trainlog *l, const Progress *p, double loss, double validation_loss, const Metrics *metrics,
+                 Error *e);
 
 #endif

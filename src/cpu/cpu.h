@@ -9,6 +9,9 @@
 /* The backend for an instruction set. Lives for ever; the same pointer each time. */
 const Backend *cpu_backend(Isa isa);
 
+/* The same without generated kernels: groups run step by step. Tests hold one against the other: same bits. */
+const Backend *cpu_interpreter(Isa isa);
+
 /* What one caller needs to run a program beside the slots: work arena and scalars. A program may be run by many
  * callers at once, each with a workspace of its own. */
 typedef struct Workspace {

@@ -687,7 +687,7 @@ void group_prepare(const Program *p, Instruction *i, Isa isa)
     k->stored = arena_new(a, (size_t)g->stores, sizeof *k->stored);
     for (int l = 0; l < g->loads; l++)
         k->way[l] = load_way(&g->load[l]);
-    fused_prepare(g, k, a);
+    if (cpu_generated(p->backend)) fused_prepare(g, k, a);
     for (int s = 0; s < g->steps && !k->fused; s++)
         step_prepare(g, k, s);
     i->scratch = chunk_scratch(g, k);

@@ -24,6 +24,8 @@ typedef void KernelPrepare(const Program *p, Instruction *i, Isa isa);
 KernelPrepare group_prepare, combine_prepare, product_prepare, take_prepare, scatter_prepare, pick_prepare,
     argmax_prepare, concat_prepare, pad_prepare;
 
+bool cpu_generated(const Backend *b); /* may groups run by generated kernels? run.c */
+
 static inline void *frame_pointer(const Frame *f, const View *v)
 {
     return (char *)f->slot[v->slot] + v->offset;

@@ -12,19 +12,34 @@ static KernelPrepare *const cpu_kernels[OP_COUNT] = {
     [OP_pad] = pad_prepare,
 };
 
+/* A backend's level: the instruction set, and ISA_COUNT more for the interpreter. */
 static void cpu_prepare(const Backend *b, Program *p, Instruction *i)
 {
-    if (i->op != OP_loop) cpu_kernels[i->op](p, i, (Isa)b->level);
+    if (i->op != OP_loop) cpu_kernels[i->op](p, i, (Isa)(b->level % ISA_COUNT));
 }
+
+static const Backend cpu_backends[2 * ISA_COUNT] = {
+    {.name = "cpu", .prepare = cpu_prepare, .level = ISA_BASE},
+    {.name = "cpu", .prepare = cpu_prepare, .level = ISA_AVX2},
+    {.name = "cpu", .prepare = cpu_prepare, .level = ISA_AVX512},
+    {.name = "cpu", .prepare = cpu_prepare, .level = ISA_COUNT + ISA_BASE},
+    {.name = "cpu", .prepare = cpu_prepare, .level = ISA_COUNT + ISA_AVX2},
+    {.name = "cpu", .prepare = cpu_prepare, .level = ISA_COUNT + ISA_AVX512},
+};
 
 const Backend *cpu_backend(Isa isa)
 {
-    static const Backend backend[ISA_COUNT] = {
-        {.name = "cpu", .prepare = cpu_prepare, .level = ISA_BASE},
-        {.name = "cpu", .prepare = cpu_prepare, .level = ISA_AVX2},
-        {.name = "cpu", .prepare = cpu_prepare, .level = ISA_AVX512},
-    };
-    return &backend[isa];
+    return &cpu_backends[isa];
+}
+
+const Backend *cpu_interpreter(Isa isa)
+{
+    return &cpu_backends[ISA_COUNT + isa];
+}
+
+bool cpu_generated(const Backend *b)
+{
+    return b->level < ISA_COUNT;
 }
 
 /* ---- Workspaces ---- */

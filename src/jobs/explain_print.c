@@ -425,7 +425,7 @@ static void explain_put_outer(const Explanation *x, const ExplainLayer *l, const
         text_print(out, "%s = input x ", p->name);
         outputs == 1 ? numeral_print(out, l->arriving.value[0]) : text_print(out, "what arrives");
         text_print(out, ":  ");
-        numeral_print_list(out, p->gradient.value, p->gradient.count);
+        numeral_print_matrix(out, p->gradient.value, p->gradient.count, outputs == 1 ? 0 : inputs);
         return;
     }
     text_print(out, "%s ", p->name);

@@ -16,8 +16,6 @@ static int eval_say(Job *job, const Judged *j, double loss, const Metrics *m)
     json_string(&w, j->part);
     json_key(&w, "data");
     json_string(&w, j->file.s ? j->file.s : "");
-    json_key(&w, "rows");
-    json_integer(&w, (int64_t)j->count);
     json_key(&w, "loss");
     json_number(&w, loss);
     metrics_json(m, j->names, &w);

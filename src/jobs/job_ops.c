@@ -33,7 +33,7 @@ static const struct {
     {ops_whole, "operations on whole tensors"},
     {"function", "functions"},
     {"activation", "activations"},
-    {"layer", "layers"},
+    {"layer", "layers, beside every operation and activation of one tensor"},
     {"loss", "losses: loss: NAME"},
     {"optimizer", "optimizers: optimizer: NAME(lr=...)"},
     {"schedule", "schedules: schedule: NAME(...), a factor of lr"},
@@ -50,30 +50,38 @@ static void ops_add(OpsList *l, OpsEntry e)
     if (!l->failed) l->entry[l->count++] = e;
 }
 
+static void ops_add_native(OpsList *l, const NativeNote *n)
+{
+    int op = ops_find(n->name);
+    size_t length = strlen(n->takes);
+    bool layer = length > 4 && !strcmp(n->takes + length - 4, " net");
+    ops_add(l, (OpsEntry){.name = n->name,
+                          .category = layer ? "layer" : ops_whole,
+                          .takes = n->takes,
+                          .note = n->note,
+                          .primitive = op < 0 ? NULL : &ops_table[op]});
+}
+
+static void ops_add_row(OpsList *l, const Definition *row)
+{
+    ops_add(l, (OpsEntry){.name = row->row,
+                          .length = strcspn(row->row, " ("),
+                          .category = row->category,
+                          .row = row,
+                          .note = row->note});
+}
+
 static void ops_collect(OpsList *l)
 {
+    const NativeNote *native;
     const Definition *row;
-    const char *name, *takes, *category, *note;
-    for (int op = 0; op < OP_COUNT; op++)
-        if (ops_table[op].elementwise)
-            ops_add(l, (OpsEntry){.name = ops_table[op].name,
-                                  .category = ops_elementwise,
-                                  .primitive = &ops_table[op]});
-    for (size_t i = 0; (name = notation_native(i, &takes, &category, &note)); i++) {
-        int op = ops_find(name);
-        const OpRow *primitive = op < 0 ? NULL : &ops_table[op];
-        ops_add(l, (OpsEntry){.name = name,
-                              .category = category ? category : ops_whole,
-                              .takes = takes,
-                              .note = note,
-                              .primitive = primitive});
-    }
+    for (const OpRow *op = ops_table; op < ops_table + OP_COUNT; op++)
+        if (op->elementwise)
+            ops_add(l, (OpsEntry){.name = op->name, .category = ops_elementwise, .primitive = op});
+    for (size_t i = 0; (native = notation_native(i)); i++)
+        ops_add_native(l, native);
     for (size_t i = 0; (row = nn_row(i)); i++)
-        ops_add(l, (OpsEntry){.name = row->row,
-                              .length = strcspn(row->row, " ("),
-                              .category = row->category,
-                              .row = row,
-                              .note = row->note});
+        ops_add_row(l, row);
 }
 
 static const OpsEntry *ops_entry(const OpsList *l, const char *name)
@@ -109,6 +117,15 @@ static const char *ops_gradient(const OpsEntry *e)
                                                      : NULL;
 }
 
+/* Whether its gradient is of interest: it may stand between the data and the loss. */
+static bool ops_is_differentiated(const OpsEntry *e)
+{
+    static const char *const others[] = {"optimizer", "schedule", "clip", "initialiser"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (!strcmp(e->category, others[i])) return false;
+    return true;
+}
+
 /* What the listing says of it. */
 static void ops_put_note(const OpsEntry *e, Text *out)
 {
@@ -140,6 +157,7 @@ static void ops_print_entry(const OpsEntry *e, Text *out)
     text_free(&text);
     text_print(out, "\n\n%s", e->category);
     if (e->note) text_print(out, ": %s", e->note);
+    if (!ops_is_differentiated(e)) return;
     text_print(out, "\ngradient: %s", ops_gradient(e) ? ops_gradient(e) : "by the chain rule");
 }
 

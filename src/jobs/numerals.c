@@ -51,21 +51,33 @@ void numeral_print_power(Text *out, double value)
     text_print(out, "e%c%02d", power < 0 ? '-' : '+', power < 0 ? -power : power);
 }
 
-void numeral_print_list(Text *out, const double *value, size_t count)
+static void numeral_print_largest(Text *out, const double *value, size_t count, size_t columns)
+{
+    size_t place[NUMERAL_NAMED], named = numeral_largest(value, count, NUMERAL_NAMED, place);
+    for (size_t i = 0; i < named; i++) {
+        text_print(out, "%s", i ? ", " : ", largest ");
+        numeral_print(out, value[place[i]]);
+        text_print(out, " [");
+        if (columns > 1) text_print(out, "%zu,", place[i] / columns);
+        text_print(out, "%zu]", columns > 1 ? place[i] % columns : place[i]);
+    }
+}
+
+void numeral_print_matrix(Text *out, const double *value, size_t count, size_t columns)
 {
     for (size_t i = 0; count <= NUMERAL_FEW && i < count; i++) {
         if (i) text_put(out, ' ');
         numeral_print(out, value[i]);
     }
     if (count <= NUMERAL_FEW) return;
-    size_t place[NUMERAL_NAMED], named = numeral_largest(value, count, NUMERAL_NAMED, place);
     text_print(out, "%zu numbers, norm ", count);
     numeral_print(out, numeral_norm(value, count));
-    for (size_t i = 0; i < named; i++) {
-        text_print(out, "%s", i ? ", " : ", largest ");
-        numeral_print(out, value[place[i]]);
-        text_print(out, " [%zu]", place[i]);
-    }
+    numeral_print_largest(out, value, count, columns);
+}
+
+void numeral_print_list(Text *out, const double *value, size_t count)
+{
+    numeral_print_matrix(out, value, count, 0);
 }
 
 /* A number with the unit that leaves one to four digits before the point. */

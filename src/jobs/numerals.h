@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include <stdint.h>
 
-enum { NUMERAL_FEW = 8 }; /* numbers that are shown one by one */
+enum { NUMERAL_FEW = 10 }; /* numbers that are shown one by one */
 
 /* "-0.5012", "0" or "1" for what is exactly that, "3.2e-12" for what four decimals do not show. */
 void numeral_print(Text *out, double value);
@@ -16,8 +16,9 @@ void numeral_print_change(Text *out, double value);
 /* "4.1e-01": alike for all sizes, so that a column of them lines up. */
 void numeral_print_power(Text *out, double value);
 
-/* A few numbers one by one; of many, the norm and the largest, with their places. */
+/* A few numbers one by one; of many, the norm and the largest, with their places: row and column if there are columns. */
 void numeral_print_list(Text *out, const double *value, size_t count);
+void numeral_print_matrix(Text *out, const double *value, size_t count, size_t columns);
 
 /* "12.8 Mflop", "196 KiB" */
 void numeral_print_flops(Text *out, double flops);

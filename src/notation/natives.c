@@ -322,16 +322,6 @@ static const NativeRow natives_table[] = {
      native_repeat},
 };
 
-const char *notation_native(size_t index, const char **takes, const char **category, const char **note)
-{
-    if (index >= sizeof natives_table / sizeof *natives_table) return NULL;
-    const NativeRow *row = &natives_table[index];
-    *takes = row->takes;
-    *category = row->category;
-    *note = row->note;
-    return row->name;
-}
-
 static Value native_row(Evaluation *e, void *context, int count, const Argument *argument)
 {
     const NativeRow *row = context;

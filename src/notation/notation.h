@@ -101,10 +101,6 @@ typedef struct NativeNote {
 } NativeNote;
 const NativeNote *notation_native(size_t index);
 
-/* The name of the index-th native of notation/ itself, with what it takes ("x axis.. correction?": a list, an option),
- * its category or NULL, and one line that says what it is. NULL after the last. */
-const char *notation_native(size_t index, const char **takes, const char **category, const char **note);
-
 /* ---- Evaluating. All raise with the text and a caret; the graph must have been made with the same Error as the
  * scope's arena. ---- */
 

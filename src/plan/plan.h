@@ -200,6 +200,10 @@ int plan_slot(const Program *p, const char *name);   /* or -1 */
 int plan_scalar(const Program *p, const char *name); /* index into scalar[], or -1 */
 size_t type_bytes(Type t, Dtype dtype);
 
+/* Checks that every view lies within its slot, that what is read was written and is still there, and that barriers stand
+ * where they must; raises (an internal error) through the arena. Debug builds and tests. */
+void plan_verify(const Program *p, Arena *a);
+
 /* One line an instruction: what it does, shapes, where, bytes, multiply-adds. */
 void plan_print(const Program *p, Text *out);
 

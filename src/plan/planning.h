@@ -8,7 +8,8 @@
  *   schedule.c   order: inputs first, and a leaf is written after every read of its old value
  *   place.c      lifetimes and offsets in the work arena
  *   lower.c, group_plan.c, loop_plan.c    every unit becomes an instruction over views
- *   schedule.c   barriers between instructions that touch the same memory */
+ *   schedule.c   barriers between instructions that touch the same memory
+ *   verify.c     in debug builds: does the program hold together? */
 #ifndef PLAN_PLANNING_H
 #define PLAN_PLANNING_H
 
@@ -118,6 +119,7 @@ void *planning_more(Arena *a, void *array, size_t count, size_t *room, size_t si
 void planning_request(Planning *p, int64_t bytes, int first, int last, int64_t *offset);
 
 void shape_strides(Shape s, int64_t *stride); /* dense, row-major */
+void view_span(const View *v, Dtype dtype, int64_t *from, int64_t *to); /* the bytes from first to last element */
 bool access_is_dense(Shape s, const Access *a);
 bool access_source(const Planning *p, const Info *i,
                    Access *a); /* of a dense view: what it copies, in its own shape */

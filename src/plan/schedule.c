@@ -55,8 +55,7 @@ void planning_schedule(Planning *p)
 
 /* ---- Barriers ---- */
 
-/* The bytes a view touches: from the first to the last element. */
-static void view_span(const View *v, Dtype dtype, int64_t *from, int64_t *to)
+void view_span(const View *v, Dtype dtype, int64_t *from, int64_t *to)
 {
     int64_t size = (int64_t)type_bytes(v->type, dtype), low = 0, high = 0;
     for (int a = 0; a < v->shape.rank; a++) {
@@ -67,7 +66,7 @@ static void view_span(const View *v, Dtype dtype, int64_t *from, int64_t *to)
             high += reach;
     }
     *from = v->offset + low;
-    *to = v->offset + high + size;
+    *to = shape_size(v->shape) ? v->offset + high + size : *from;
 }
 
 static bool view_overlaps(const View *a, const View *b, Dtype dtype)

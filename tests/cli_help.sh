@@ -68,7 +68,7 @@ refuses 2 'takes no value' train data.csv --json=yes
 refuses 2 'usage: nudge eval MODEL' eval
 refuses 2 'one word too many' eval a b c d
 refuses 2 'no option is called -x' train -x
-refuses 2 'none about nothing' help nothing
+refuses 2 'nothing is no command' help nothing
 refuses 2 'no data to train on' train
 refuses 2 'not a whole number from 2' cv data.csv --folds 1
 

@@ -29,6 +29,9 @@ cmp runs/iris/model.safetensors elsewhere/again/model.safetensors
 cmp runs/iris/checkpoint.safetensors elsewhere/again/checkpoint.safetensors
 cmp runs/iris/log.csv elsewhere/again/log.csv
 refuses 2 'holds a run already' train iris.csv -o runs/iris
+refuses 2 'nudge train --resume runs/iris' train runs/iris
+run 0 train runs/iris/recipe.yaml epochs=1 -q
+[ -s runs/iris-3/model.safetensors ] || fail "a run of a run's recipe is not named after it: $(ls runs)"
 run 0 train runs/iris/recipe.yaml --seed 2 --epochs=3 batch=50 -q -o other
 has other/recipe.yaml 'seed: 2' 'epochs: 3' 'batch: 50'
 
@@ -59,7 +62,7 @@ cut -d , -f 4- out | tail -n +2 >kept
 tail -n +2 whole | cmp - kept
 refuses 2 'did you mean id?' predict runs/iris mixed.csv --keep idd
 run 0 predict runs/iris mixed.csv --keep id --json
-has out '"event":"row","id":"1","prediction":"setosa","p":{"setosa":'
+has out '"event":"row","keep":{"id":"1"},"prediction":"setosa","p":{"setosa":'
 [ "$(wc -l <out)" = 150 ] || fail "predict --json gives $(wc -l <out) lines"
 
 # A row comes out as soon as it is in.
@@ -83,7 +86,7 @@ has out 'fold 1/3' 'fold 3/3' '50 rows' '±' 'mean ± deviation of 3 folds' 'tri
 mv out first
 run 0 cv iris.csv epochs=20 --folds 3 --threads 1
 cmp first out
-[ ! -e runs/iris-3 ] || fail "cv writes a run"
+[ ! -e runs/iris-4 ] || fail "cv writes a run"
 run 0 cv iris.csv epochs=2 k=2 --json
 refuses 2 'did you mean' cv iris.csv fold=2
 
@@ -99,6 +102,19 @@ has out '"event":"start"' '"event":"epoch"' '"event":"end"'
 [ "$(grep -c '"event":"epoch"' out)" = 3 ] || fail "3 epochs, but $(grep -c '"event":"epoch"' out) events"
 grep -qv '^{.*}$' out && fail "not an object a line: $(cat out)"
 [ ! -s err ] || fail "--json says $(cat err)"
+
+# Validation rows of their own, and weights of rows.
+awk 'NR % 5 != 2' iris.csv >learn.csv
+awk 'NR == 1 || NR % 5 == 2' iris.csv >judge.csv
+run 0 train learn.csv data.validation=judge.csv epochs=30 -o apart
+has err 'learn.csv · 120 rows' '30 validation rows'
+run 0 eval apart
+has out 'the 30 validation rows of judge.csv'
+awk -F , -v OFS=, '{ print NR == 1 ? "trust" : $5 == "setosa" ? 0 : 1, $0 }' iris.csv >weighted.csv
+run 0 train weighted.csv weight=trust epochs=30 -o weighted
+has err '4 numeric columns' '(always saying v' '50 %'
+run 0 predict weighted weighted.csv
+lacks out setosa,0.9
 
 # A regression, other spellings of a table, and standard input.
 tr , ';' <iris.csv | cut -d ';' -f 1-4 | gzip | "$NUDGE" train - epochs=5 >out 2>err || fail "from standard input: $(cat err)"

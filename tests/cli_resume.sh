@@ -3,7 +3,7 @@
 source "$SOURCE/tests/cli.bash"
 
 table 2000 >data.csv
-common=(epochs=40 patience=0 batch=8 log=50 --threads 1)
+common=(epochs=16 patience=0 batch=8 log=50 --threads 1)
 run 0 train data.csv "${common[@]}" -o whole
 
 lines() { cat "$1" 2>/dev/null | wc -l; }
@@ -29,12 +29,26 @@ interrupt() {
 interrupt INT 130 5 train data.csv "${common[@]}" -o cut
 step=$(sed -n 's/stopped at step \([0-9]*\),.*/\1/p' err)
 awk -F , -v most="$step" 'NR > 1 && $1 > most { exit 1 }' cut/log.csv || fail "log.csv goes beyond the checkpoint"
-interrupt TERM 143 60 train --resume cut
+interrupt TERM 143 40 train --resume cut
 run 0 train --resume cut
 for file in model.safetensors checkpoint.safetensors log.csv recipe.yaml; do
     cmp "whole/$file" "cut/$file"
 done
 
 # Going on with more epochs than were planned.
-run 0 train --resume cut epochs=41 --json
-has out '"event":"end"' '"epoch":41'
+run 0 train --resume cut epochs=17 --json
+has out '"event":"end"' '"epoch":17'
+
+# Where there is nothing to save, a signal ends the command at once.
+mkfifo in
+set -m
+"$NUDGE" predict whole <in >out 2>err &
+process=$!
+set +m
+exec 3>in
+head -n 2 data.csv >&3
+for _ in $(seq 200); do [ "$(lines out)" = 2 ] && break || sleep 0.05; done
+kill -INT $process
+got=0
+wait $process || got=$?
+[ $got = 130 ] || fail "predict ends with $got after SIGINT: $(cat err)"

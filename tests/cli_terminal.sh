@@ -27,5 +27,13 @@ for setting in NO_COLOR=1 TERM=dumb; do
     [ "$(tr -d '\r' <seen | grep -c '^epoch ')" = 4 ] || fail "$setting: not a line an epoch: $(cat seen)"
 done
 
+# Rows on the same screen leave no room for a moving line; without them it tells how far the command is.
+seen TERM=xterm -- train data.csv epochs=4 patience=0 -o model -q
+seen TERM=xterm -- predict model data.csv
+lacks seen "$escape"
+[ "$(grep -c . seen)" = 201 ] || fail "predictions on a terminal: $(cat seen)"
+seen TERM=xterm -- predict model data.csv '>rows'
+has seen '200 rows'
+
 seen TERM=xterm -- train data.csv epochs=4 patience=0 -o run --quiet
 [ ! -s seen ] || fail "--quiet shows $(cat seen)"

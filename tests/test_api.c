@@ -132,6 +132,24 @@ static void test_regression_units(void **state)
     nudge_free(m);
 }
 
+/* What was subtracted in the first run belongs to the weights: new rows of another mean do not change it. */
+static void test_standards_stay(void **state)
+{
+    (void)state;
+    float x[] = {1, 2, 3, 4}, moved[] = {101, 102, 103, 104}, t[] = {1, 2, 3, 4}, y[2][4];
+    nudge *m = make(1, "dense(1)", "loss=mse standardize=true optimizer=sgd(lr=.1) validation=0"), *copy;
+    assert_int_equal(nudge_fit(m, x, t, 4, "monitor=rmse"), NUDGE_INPUT); /* refused: measures nothing */
+    assert_int_equal(nudge_fit(m, x, t, 4, "epochs=200"), 0);
+    assert_int_equal(nudge_clone(m, &copy), 0);
+    assert_int_equal(nudge_predict(m, x, 4, y[0], 4), 0);
+    assert_true(fabsf(y[0][2] - 3) < .01f);
+    assert_int_equal(nudge_fit(copy, moved, t, 4, "epochs=1 optimizer=sgd(lr=0)"), 0);
+    assert_int_equal(nudge_predict(copy, x, 4, y[1], 4), 0);
+    assert_memory_equal(y[0], y[1], sizeof y[0]);
+    nudge_free(m);
+    nudge_free(copy);
+}
+
 /* ---- The article's network ---- */
 
 static const double article_w1[2][4] = {
@@ -682,6 +700,7 @@ int main(void)
         cmocka_unit_test(test_classifier),
         cmocka_unit_test(test_two_classes),
         cmocka_unit_test(test_regression_units),
+        cmocka_unit_test(test_standards_stay),
         cmocka_unit_test(test_article_first_step),
         cmocka_unit_test(test_article_5000_steps),
         cmocka_unit_test(test_memory_round_trip),

@@ -10,6 +10,7 @@
 #include "base/philox.h"
 #include "format/file.h"
 #include "nn/nn.h"
+#include "train/course.h"
 #include "train/fit.h"
 #include <math.h>
 #include <stdio.h>
@@ -120,7 +121,7 @@ typedef struct Ear {
     int starts, epochs, progresses, checkpoints, ends;
     int stop_at_epoch; /* 0: never */
     bool stop_midway;  /* after the first step */
-    double last_loss, last_validation;
+    double last_loss, most_accurate;
     char end[512], start[512];
 } Ear;
 
@@ -133,14 +134,15 @@ static int hear(void *context, const nudge_event *event)
     arena_init(&arena, &e);
     assert_int_equal(json_parse(&arena, "event", event->json, strlen(event->json), &json), 0);
     assert_string_equal(json_member_string(json, "event"), event->kind);
-    arena_free(&arena);
     ear->starts += !strcmp(event->kind, "start");
     ear->epochs += !strcmp(event->kind, "epoch");
     ear->progresses += !strcmp(event->kind, "progress");
     ear->checkpoints += !strcmp(event->kind, "checkpoint");
     ear->ends += !strcmp(event->kind, "end");
-    if (!strcmp(event->kind, "epoch"))
-        ear->last_loss = event->loss, ear->last_validation = event->validation_loss;
+    if (!strcmp(event->kind, "epoch")) ear->last_loss = event->loss;
+    if (json_member_number(json, "accuracy") > ear->most_accurate && !strcmp(event->kind, "epoch"))
+        ear->most_accurate = json_member_number(json, "accuracy");
+    arena_free(&arena);
     if (!strcmp(event->kind, "end")) snprintf(ear->end, sizeof ear->end, "%s", event->text);
     if (!strcmp(event->kind, "start")) snprintf(ear->start, sizeof ear->start, "%s", event->text);
     /* Progress is told at most every 50 ms; whoever takes that long over an event hears of the next step. */
@@ -206,6 +208,92 @@ static void test_learns(void **state)
     model_free(m);
 }
 
+/* Another order in each epoch, the same whenever it is asked for. */
+static void test_order_of_rows(void **state)
+{
+    (void)state;
+    Dataset d = classes_data();
+    Model *m = make(&d, "net=dense(classes) batch=40");
+    size_t order[ROWS], turn[3][ROWS];
+    Course c;
+    Error e = {0};
+    for (size_t i = 0; i < ROWS; i++)
+        order[i] = i;
+    assert_int_equal(course_open(&c, m, &d, order, ROWS, &e), 0);
+    for (uint64_t epoch = 0; epoch < 4; epoch++) {
+        course_take(&c, &(Progress){.epoch = epoch == 3 ? 1 : epoch, .row = 40});
+        if (epoch == 3) assert_memory_equal(turn[1], c.turn, sizeof turn[1]);
+        if (epoch < 3) memcpy(turn[epoch], c.turn, sizeof turn[0]);
+    }
+    assert_memory_not_equal(turn[0], turn[1], sizeof turn[0]);
+    assert_memory_not_equal(turn[1], turn[2], sizeof turn[0]);
+    bool seen[ROWS] = {false};
+    for (size_t i = 0; i < ROWS; i++)
+        seen[turn[2][i]] = true;
+    for (size_t i = 0; i < ROWS; i++)
+        assert_true(seen[i]);
+    course_take(&c, &(Progress){.row = 80});
+    assert_int_equal(c.batch.rows, 10);
+    course_close(&c);
+    model_free(m);
+}
+
+/* With nothing learnt, the loss of an epoch is that of its rows, whatever the batches and weights. */
+static void test_loss_of_an_epoch(void **state)
+{
+    (void)state;
+    static const char *const losses[] = {"mse", "sse"};
+    Dataset d = values_data();
+    for (int i = 0; i < 4; i++) {
+        Text options = {0};
+        text_print(
+            &options,
+            "net=dense(targets) dtype=float64 optimizer=sgd(lr=0) epochs=1 batch=35 validation=0 loss=%s",
+            losses[i % 2]);
+        d.weight = i / 2 ? rows_weight : NULL;
+        Model *m = make(&d, text_end(&options));
+        Ear ear = {0};
+        double loss;
+        Error e = {0};
+        Fit f = {.data = &d, .listener = hear, .context = &ear};
+        run(m, &f);
+        assert_int_equal(model_evaluate(m, &d, NULL, ROWS, &loss, NULL, &e), 0);
+        assert_true(fabs(ear.last_loss - loss) < 1e-12 * fabs(loss));
+        fit_free(&f);
+        model_free(m);
+        text_free(&options);
+    }
+}
+
+/* Random layers draw anew at each step, and the same in each run. */
+static void test_random_layers(void **state)
+{
+    (void)state;
+    Dataset d = values_data();
+    double loss[4];
+    for (int i = 0; i < 4; i++) {
+        Text options = {0};
+        text_print(
+            &options,
+            "net=dropout(.5) dense(targets) optimizer=sgd(lr=0) epochs=%d batch=90 validation=0 shuffle=false seed=%d",
+            i % 2 + 1, i / 2 ? 5 : 1);
+        Model *m = make(&d, text_end(&options));
+        Ear ear = {0};
+        tensor_fill(&m->store, store_find(&m->store, "1.weight"), .5);
+        Fit f = {.data = &d, .listener = hear, .context = &ear};
+        run(m, &f);
+        loss[i] = ear.last_loss;
+        fit_free(&f);
+        run(m, &f);
+        assert_true(loss[i] == ear.last_loss);
+        fit_free(&f);
+        model_free(m);
+        text_free(&options);
+    }
+    assert_true(loss[0] != loss[1]); /* another step */
+    assert_true(loss[0] != loss[2]); /* another seed */
+}
+
 /* The kept weights are those of the best epoch: judged again they give its figure. */
 static void test_best_weights_are_kept(void **state)
 {
@@ -251,10 +339,12 @@ static void test_monitor(void **state)
     Model *m = make(
         &d,
         "net=dense(8) relu dense(classes) optimizer=adam(lr=.01) epochs=20 monitor=accuracy validation=.3");
-    Fit f = {.data = &d, .directory = NULL, .listener = hear, .context = &(Ear){0}};
+    Ear ear = {0};
+    Fit f = {.data = &d, .listener = hear, .context = &ear};
     run(m, &f);
     double accuracy = metrics_main(&f.metrics)->value(&f.metrics, false);
     assert_true(accuracy == f.progress.best);
+    assert_true(accuracy == ear.most_accurate);
     fit_free(&f);
     model_free(m);
 }
@@ -591,10 +681,41 @@ static void test_divergence_is_explained(void **state)
     expect_divergence(
         "net=dense(8) relu dense(targets) loss=mse optimizer=sgd(lr=1e6) epochs=30 validation=0 batch=45",
         "layer ", "lower lr (now 1e+06) or add clip=1");
-    /* The layer's own gradient is the culprit: sqrt at 0. */
-    expect_divergence("net=dense(4) root dense(targets) loss=mse optimizer=sgd(lr=.1) epochs=3 validation=0 "
-                      "define=root(x): sqrt(relu(x))*where(0 < x, 1, 1/0)",
-                      "(first in layer 1, root", "lower lr (now 0.1)");
+    expect_divergence("net=dense(4) hole dense(targets) loss=mse optimizer=sgd(lr=.1) epochs=3 validation=0 "
+                      "define=hole(x): where(0 < x, x, 1/0)",
+                      "loss became infinite at step 1 (first in layer 1, hole, forward)",
+                      "lower lr (now 0.1)");
+    /* Forward all is well; the slope of sqrt at 0 is what spoils the weights, and the next loss shows it. */
+    expect_divergence("net=dense(4) cliff dense(targets) loss=mse optimizer=sgd(lr=.1) epochs=3 validation=0 "
+                      "define=cliff(x): sqrt(x - stop(x))",
+                      "loss became NaN at step 2 (first in layer 1, cliff, backward, at step 1)", "clip=1");
+    expect_divergence("net=dense(4) tanh dense(targets) loss=mine optimizer=sgd(lr=.1) epochs=3 validation=0 "
+                      "define=mine(y, t): mean(log(y - y))",
+                      "(first in the loss, forward)", "clip=1");
+    /* With no step after it, the last one is found out by its weights. */
+    expect_divergence("net=dense(4) cliff dense(targets) loss=mse optimizer=sgd(lr=.1) steps=1 validation=0 "
+                      "define=cliff(x): sqrt(x - stop(x))",
+                      "weights became infinite or NaN at step 1 (first in layer 1, cliff, backward)",
+                      "clip=1");
+}
+
+/* Late in a run it is searched for from a copy of the state, not from the start; that state is what remains. */
+static void test_late_divergence(void **state)
+{
+    (void)state;
+    Dataset d = values_data();
+    Model *m =
+        make(&d, "net=dense(4) tanh dense(targets) loss=mse optimizer=sgd(lr=.01) schedule=late epochs=300 "
+                 "batch=30 validation=0 define=late(t, steps): where(t < 333, 1, 1e38)");
+    Error e = {0};
+    Fit f = {.data = &d};
+    assert_int_equal(fit_run(m, &f, &e), NUDGE_DIVERGED);
+    if (!strstr(e.message, " at step 334 (first in ")) print_error("%s\n", e.message);
+    assert_non_null(strstr(e.message, " at step 334 (first in "));
+    assert_int_equal(m->steps, 200);
+    assert_null(store_broken(&m->store));
+    fit_free(&f);
+    model_free(m);
 }
 
 static void test_divergence_without_files(void **state)
@@ -615,11 +736,80 @@ static void test_divergence_without_files(void **state)
     model_free(m);
 }
 
+/* ---- Memory that runs out ---- */
+
+static long allocations, fails_at;
+static void *failing_heap(void *context, void *block, size_t size)
+{
+    (void)context;
+    if (!size) {
+        free(block);
+        return NULL;
+    }
+    return ++allocations == fails_at ? NULL : realloc(block, size);
+}
+
+static int hear_nothing(void *context, const nudge_event *event)
+{
+    (void)context;
+    return event->json[0] != '{';
+}
+
+static int exercise(const Dataset *d, const char *options, Error *e)
+{
+    Settings s = {0};
+    Task task = task_of(d, true);
+    Model *m = NULL;
+    int status = settings_parse(&s, options, e);
+    if (!status) status = model_new(&m, &s, &task, e);
+    for (int resume = 0; !status && resume < 2; resume++) {
+        Fit f = {.data = d, .directory = within("failing", ""), .resume = resume, .listener = hear_nothing};
+        status = fit_run(m, &f, e);
+        fit_free(&f);
+    }
+    model_free(m);
+    settings_free(&s);
+    return status;
+}
+
+/* Of a run with files, of its resumption, and of the search for what made another one diverge. */
+static void test_allocations_fail(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *options;
+        int status;
+    } row[] = {
+        {"net=dense(3) relu dense(targets) optimizer=adam epochs=2 log=1 batch=40 clip=1 micro=2 monitor=rmse loss=mse",
+         NUDGE_OK},
+        {"net=dense(3) relu dense(targets) optimizer=sgd(lr=1e9) epochs=9 batch=45 loss=mse", NUDGE_DIVERGED},
+    };
+    Dataset d = values_data();
+    nudge_allocator(failing_heap, NULL);
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        Error e = {0};
+        allocations = fails_at = 0;
+        assert_int_equal(exercise(&d, row[i].options, &e), row[i].status);
+        long all = allocations;
+        for (fails_at = (long)i + 1; fails_at <= all; fails_at += 17) {
+            allocations = 0;
+            error_clear(&e);
+            int status = exercise(&d, row[i].options, &e);
+            assert_true(status == NUDGE_MACHINE || status == row[i].status);
+        }
+    }
+    fails_at = 0;
+    nudge_allocator(NULL, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_epochs_and_steps),
         cmocka_unit_test(test_learns),
+        cmocka_unit_test(test_order_of_rows),
+        cmocka_unit_test(test_loss_of_an_epoch),
+        cmocka_unit_test(test_random_layers),
         cmocka_unit_test(test_best_weights_are_kept),
         cmocka_unit_test(test_patience),
         cmocka_unit_test(test_monitor),
@@ -636,7 +826,9 @@ int main(void)
         cmocka_unit_test(test_resume_of_a_finished_run),
         cmocka_unit_test(test_resume_with_other_rows),
         cmocka_unit_test(test_divergence_is_explained),
+        cmocka_unit_test(test_late_divergence),
         cmocka_unit_test(test_divergence_without_files),
+        cmocka_unit_test(test_allocations_fail),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

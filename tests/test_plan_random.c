@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POOL = 128, GIVEN = 48, RESULTS = 8, DEPTH = 2, STEPS = 24, SIZES = 4, NAMES = 8 };
+enum { POOL = 128, GIVEN = 48, RESULTS = 8, DEPTH = 2, STEPS = 24, SIZES = 4, SPLIT = 33000, NAMES = 8 };
 
 typedef struct Known {
     Node *node;
@@ -58,6 +58,7 @@ typedef struct World {
 typedef struct Bed {
     World *world;
     int depth, count;
+    bool late; /* the newest value is wanted first */
     Known pool[POOL];
 } Bed;
 
@@ -103,8 +104,9 @@ static void draw_sizes(World *w)
         w->size[i] = small[draw(w, 6)];
     if (chance(w, 8)) w->size[0] = large[draw(w, 4)];
     if (chance(w, 10)) w->size[1] = 0;
-    if (!chance(w, 100)) return;
-    w->size[0] = 33000, w->largest = 40000;
+    if (!chance(w, 120)) return;
+    w->size[0] = w->size[2] = SPLIT;
+    w->largest = 70000, w->steps = 2 + w->steps / 4;
 }
 
 /* ---- What is known ---- */
@@ -143,7 +145,8 @@ static Known known_moved(const Known *x, Node *n)
 static void grow(Bed *b, Known k)
 {
     if (k.error > 1e6 || b->count == POOL) return;
-    if (k.most > 1e4 && !is_whole(k.node)) k = known(graph_unary(b->world->graph, OP_sin, k.node), 1, 60, k.error + 4);
+    if (k.most > 1e4 && !is_whole(k.node))
+        k = known(graph_unary(b->world->graph, OP_sin, k.node), 1, 60, k.error + 4);
     b->pool[b->count++] = k;
 }
 
@@ -191,7 +194,7 @@ static bool choose(Bed *b, Wanted *wanted, Known *chosen)
 {
     for (int tries = 0; tries < 12; tries++) {
         int64_t back = draw(b->world, b->count), other = draw(b->world, b->count);
-        const Known *k = &b->pool[b->count - 1 - (other < back ? other : back)];
+        const Known *k = &b->pool[b->count - 1 - (b->late && !tries ? 0 : other < back ? other : back)];
         if (wanted(k)) return *chosen = *k, true;
     }
     return false;
@@ -221,9 +224,9 @@ static void leaf_values(World *w, Given *g, int64_t limit)
     int64_t size = shape_size(g->known.node->shape);
     g->value = arena_new(&w->arena, (size_t)size, sizeof *g->value);
     for (int64_t i = 0; i < size; i++)
-        g->value[i] = limit             ? (double)draw(w, limit)
+        g->value[i] = limit           ? (double)draw(w, limit)
                       : leaf_exact(g) ? (double)(draw(w, 17) - 8) / 4
-                                        : (double)(float)((double)draw(w, 1 << 30) / (1 << 28) - 2);
+                                      : (double)(float)((double)draw(w, 1 << 30) / (1 << 28) - 2);
 }
 
 enum { LEAF_ERROR = 8 };
@@ -233,7 +236,7 @@ static bool leaf_new(World *w, Role role, Type type, Shape shape, int64_t limit,
 {
     if (w->leaves == GIVEN) return false;
     char name[NAMES + 8];
-    snprintf(name, sizeof name, "%c%d", "xwst"[role], w->leaves);
+    snprintf(name, sizeof name, "%c%d", "xwst"[role], w -> leaves);
     Given *g = &w->given[w->leaves++];
     Node *n = graph_leaf(w->graph, role, name, type, shape, NULL);
     bool exact = role == ROLE_DATA || !chance(w, 3);
@@ -294,7 +297,8 @@ static void grow_smooth(Bed *b)
     Known x;
     if (!choose(b, any_number, &x) || (row[which].op == OP_exp && x.most > 2)) return;
     double most = row[which].op == OP_gelu ? x.most : row[which].most;
-    grow(b, known(graph_unary(b->world->graph, row[which].op, x.node), most, 60, row[which].slope * x.error + 4 * most));
+    grow(b, known(graph_unary(b->world->graph, row[which].op, x.node), most, 60,
+                  row[which].slope * x.error + 4 * most));
 }
 
 /* Something that x can be combined with: a number, x summed up, an old node that fits, or a leaf. */
@@ -314,7 +318,8 @@ static bool partner(Bed *b, const Known *x, bool exact, Known *z)
         return true;
     }
     for (int tries = 0; tries < 4; tries++)
-        if (choose(b, exact ? any_exact_number : any_number, z) && shape_joins(w, x->node->shape, z->node->shape))
+        if (choose(b, exact ? any_exact_number : any_number, z) &&
+            shape_joins(w, x->node->shape, z->node->shape))
             return true;
     Shape s = x->node->shape;
     for (int a = 0; a < s.rank; a++)
@@ -436,7 +441,8 @@ static void grow_transpose(Bed *b)
 }
 
 /* A window of `size` elements within `outer`, as far apart as step says. */
-static void draw_window(World *w, int64_t outer, int64_t size, int64_t step, int64_t *begin, int64_t *signed_step)
+static void draw_window(World *w, int64_t outer, int64_t size, int64_t step, int64_t *begin,
+                        int64_t *signed_step)
 {
     int64_t reach = size ? (size - 1) * step : 0, slack = size ? outer - 1 - reach : outer;
     *begin = draw(w, slack + 1);
@@ -534,8 +540,7 @@ static void grow_argmax(Bed *b)
     Known x;
     if (!choose(b, any_exact, &x) || !x.node->shape.rank) return;
     int64_t axis = draw(w, x.node->shape.rank), size = x.node->shape.dim[axis];
-    if (size)
-        grow(b, known_whole(graph_node(w->graph, OP_argmax, 1, &x.node, 1, &axis), (double)size, size));
+    if (size) grow(b, known_whole(graph_node(w->graph, OP_argmax, 1, &x.node, 1, &axis), (double)size, size));
 }
 
 /* What x is multiplied with: itself, an old matrix, or a new one, perhaps with batches. */
@@ -564,7 +569,8 @@ static void grow_matmul(Bed *b)
     Shape s = x.node->shape, t = z.node->shape;
     int64_t inner = s.dim[s.rank - 1], other = t.dim[t.rank - (t.rank > 1 ? 2 : 1)];
     if (inner != other || shape_size(s) / (inner ? inner : 1) * t.dim[t.rank - 1] > w->largest) return;
-    if (s.rank > 2 && t.rank > 2 && !shape_joins(w, shape_of(s.rank - 2, s.dim), shape_of(t.rank - 2, t.dim))) return;
+    if (s.rank > 2 && t.rank > 2 && !shape_joins(w, shape_of(s.rank - 2, s.dim), shape_of(t.rank - 2, t.dim)))
+        return;
     double n = (double)inner, most = n * x.most * z.most, error = n * (x.most * z.error + z.most * x.error);
     if (error > 0 || ldexp(most, x.bits + z.bits) > 4194304) error += n * most;
     Node *y = graph_matmul(w->graph, x.node, z.node);
@@ -575,7 +581,8 @@ static bool index_for(Bed *b, int64_t limit, Known *index)
 {
     World *w = b->world;
     for (int tries = 0; tries < 4; tries++)
-        if (choose(b, any_whole, index) && index->node->type == TYPE_I32 && index->limit && index->limit <= limit)
+        if (choose(b, any_whole, index) && index->node->type == TYPE_I32 && index->limit &&
+            index->limit <= limit)
             return true;
     return leaf_index(w, draw_shape(w), limit, index);
 }
@@ -644,7 +651,8 @@ static void grow_whole(Bed *b)
 {
     World *w = b->world;
     Known x;
-    if (leaf_new(w, draw_role(w), chance(w, 2) ? TYPE_U8 : TYPE_I32, draw_shape(w), 1 + draw(w, 6), &x)) grow(b, x);
+    if (leaf_new(w, draw_role(w), chance(w, 2) ? TYPE_U8 : TYPE_I32, draw_shape(w), 1 + draw(w, 6), &x))
+        grow(b, x);
 }
 
 static void grow_iota(Bed *b)
@@ -668,6 +676,17 @@ static void grow_random(Bed *b)
     bool uniform = chance(w, 2);
     Node *y = graph_node(w->graph, uniform ? OP_uniform : OP_normal, 1, &whole, s.rank + 1, attribute);
     grow(b, uniform ? known(y, 1, 60, 0) : known(y, 8, 60, 64));
+}
+
+/* One after the other on what was made last: what the planner would make one group of. */
+static void grow_chain(Bed *b)
+{
+    static void (*const link[])(Bed * b) = {grow_unary,    grow_smooth, grow_binary, grow_binary,
+                                            grow_quotient, grow_where,  grow_reduce};
+    b->late = true;
+    for (int64_t i = 2 + draw(b->world, 5); i; i--)
+        link[draw(b->world, 7)](b);
+    b->late = false;
 }
 
 /* ---- Bodies ---- */
@@ -745,7 +764,8 @@ static bool settle(World *w, Known *x, bool exact)
         return true;
     }
     Node *n = x->bits > 2 ? graph_unary(g, OP_round, x->node) : x->node;
-    if (x->most > 2) n = graph_binary(g, OP_max, graph_binary(g, OP_min, n, graph_const(g, 2)), graph_const(g, -2));
+    if (x->most > 2)
+        n = graph_binary(g, OP_max, graph_binary(g, OP_min, n, graph_const(g, 2)), graph_const(g, -2));
     *x = (Known){.node = n, .most = 2, .bits = 2};
     return true;
 }
@@ -775,12 +795,14 @@ static bool loop_inputs(Bed *b, Looping *l)
         if (!loop_first(b, &x)) return false;
         l->input[body->inputs] = x.node;
         l->exact[body->inputs] = is_exact(&x);
-        Known place = is_exact(&x) ? (Known){x.node, 2, 2, 0, 0} : (Known){x.node, 2, 60, LEAF_ERROR, 0};
+        Known place =
+            is_exact(&x) ? (Known){x.node, 2, 2, 0, 0} : (Known){x.node, 2, 60, fmax(LEAF_ERROR, x.error), 0};
         bed_place(&l->in, &place, x.node->shape, body);
     }
     for (int i = (int)draw(w, 3); i; i--) {
         Known x;
-        if (!choose(b, any_tensor, &x) || !x.node->shape.rank || x.node->shape.dim[0] != l->loop.count) continue;
+        if (!choose(b, any_tensor, &x) || !x.node->shape.rank || x.node->shape.dim[0] != l->loop.count)
+            continue;
         l->input[body->inputs] = x.node;
         bed_place(&l->in, &x, shape_of(x.node->shape.rank - 1, x.node->shape.dim + 1), body);
         l->loop.stacked++;
@@ -828,7 +850,9 @@ static void loop_done(Bed *b, Looping *l, const Known *out)
     for (int i = 0; i < l->loop.carried; i++)
         worst = fmax(worst, loop_worst(l, out[i].error));
     for (int i = 0; i < outputs; i++) {
-        if (chance(w, 3)) continue;
+        if (chance(w, 3) ||
+            (i >= body->outputs && l->loop.body.input[i - body->outputs]->shape.rank == RANK_MAX))
+            continue;
         Known k = i < body->outputs ? out[i] : l->in.pool[i - body->outputs];
         bool carried = i < l->loop.carried || i >= body->outputs;
         if (carried) k.most = 2;
@@ -843,7 +867,8 @@ static void grow_loop(Bed *b)
 {
     World *w = b->world;
     if (b->depth == DEPTH || (b->depth && chance(w, 2))) return;
-    Looping l = {.loop = {.count = chance(w, 2) ? w->size[draw(w, SIZES)] : 1 + draw(w, 3), .reverse = chance(w, 2)}};
+    Looping l = {
+        .loop = {.count = chance(w, 2) ? w->size[draw(w, SIZES)] : 1 + draw(w, 3), .reverse = chance(w, 2)}};
     if (l.loop.count > 5) l.loop.count = 5;
     Body *body = &l.loop.body;
     bed_begin(&l.in, b, body);
@@ -862,7 +887,9 @@ static void grow_loop(Bed *b)
         body->output[i] = out[i].node;
     }
     for (int i = (int)draw(w, 3); i; i--) {
-        if (!choose(&l.in, any_tensor, &out[body->outputs]) || out[body->outputs].node->shape.rank == RANK_MAX) continue;
+        if (!choose(&l.in, any_tensor, &out[body->outputs]) ||
+            out[body->outputs].node->shape.rank == RANK_MAX)
+            continue;
         body->output[body->outputs] = out[body->outputs].node;
         body->outputs++;
     }
@@ -874,11 +901,12 @@ static void grow_loop(Bed *b)
 typedef void Grow(Bed *b);
 
 static Grow *const growth[] = {
-    grow_unary,   grow_unary,     grow_smooth,  grow_smooth, grow_binary, grow_binary, grow_binary, grow_binary,
-    grow_where,   grow_quotient,  grow_scalar,  grow_expand, grow_expand, grow_reshape, grow_reshape, grow_transpose,
-    grow_transpose, grow_slice,   grow_slice,   grow_pad,    grow_concat, grow_reduce, grow_reduce, grow_reduce,
-    grow_argmax,  grow_matmul,    grow_matmul,  grow_take,   grow_scatter, grow_pick,  grow_cast,   grow_cast,
-    grow_leaf,    grow_whole,     grow_iota,    grow_random, grow_call,   grow_loop,
+    grow_unary,   grow_unary,     grow_smooth,    grow_smooth, grow_binary, grow_binary, grow_binary,
+    grow_binary,  grow_where,     grow_quotient,  grow_scalar, grow_expand, grow_expand, grow_reshape,
+    grow_reshape, grow_transpose, grow_transpose, grow_slice,  grow_slice,  grow_pad,    grow_concat,
+    grow_reduce,  grow_reduce,    grow_reduce,    grow_argmax, grow_matmul, grow_matmul, grow_take,
+    grow_scatter, grow_pick,      grow_cast,      grow_cast,   grow_leaf,   grow_chain,  grow_chain,
+    grow_chain,   grow_whole,     grow_iota,      grow_random, grow_call,   grow_loop,
 };
 
 static void bed_grow(Bed *b, int steps)
@@ -905,11 +933,11 @@ static bool assign_value(Bed *b, const Given *leaf, Known *x)
         *x = known_moved(x, graph_transpose(w->graph, n, back));
         return shape_equal(x->node->shape, n->shape);
     case 2:
-        if (!choose(b, leaf_exact(leaf) ? any_exact : any_real, &g)) return false;
+        if (is_whole(n) || !choose(b, leaf_exact(leaf) ? any_exact : any_real, &g)) return false;
         g = fit(w, g, n->shape);
         g.node = graph_binary(w->graph, OP_mul, g.node, graph_const(w->graph, .25));
-        *x = known(graph_binary(w->graph, OP_sub, n, g.node), 2 + g.most, g.bits + 2 > x->bits ? g.bits + 2 : x->bits,
-                   x->error + g.error);
+        *x = known(graph_binary(w->graph, OP_sub, n, g.node), 2 + g.most,
+                   g.bits + 2 > x->bits ? g.bits + 2 : x->bits, x->error + g.error);
         return true;
     case 3:
         return w->assigned && (*x = w->value[draw(w, w->assigned)], true);
@@ -923,7 +951,9 @@ static bool assign_value(Bed *b, const Given *leaf, Known *x)
 static bool assign_fits(World *w, const Given *leaf, Known *x)
 {
     Node *n = leaf->known.node;
-    if (is_whole(n)) return x->node->type == n->type && shape_equal(x->node->shape, n->shape) && x->limit && x->limit <= leaf->known.limit;
+    if (is_whole(n))
+        return x->node->type == n->type && shape_equal(x->node->shape, n->shape) && x->limit &&
+               x->limit <= leaf->known.limit;
     if (is_whole(x->node)) return false;
     *x = fit(w, *x, n->shape);
     return settle(w, x, leaf_exact(leaf));
@@ -961,6 +991,21 @@ static void world_results(Bed *b)
     }
 }
 
+/* Sums over so many that they are split into parts. */
+static void grow_split(Bed *b)
+{
+    World *w = b->world;
+    Known x;
+    if (!leaf_real(w, shape_of(1 + (int)draw(w, 2), (int64_t[]){SPLIT, 2}), &x)) return;
+    grow(b, x);
+    for (int i = 0; i < 4; i++) {
+        grow_chain(b);
+        b->late = true;
+        grow_reduce(b);
+        b->late = false;
+    }
+}
+
 static void world_grow(void *context)
 {
     World *w = context;
@@ -975,6 +1020,7 @@ static void world_grow(void *context)
     grow(b, known(graph_const(w->graph, 2), 2, 0, 0));
     grow_leaf(b);
     grow_leaf(b);
+    if (w->size[0] == SPLIT) grow_split(b);
     bed_grow(b, w->steps);
     world_assign(b);
     world_results(b);
@@ -988,7 +1034,8 @@ static void world_begin(World *w, uint64_t seed, int steps)
     w->drift = 1;
     arena_init(&w->arena, &w->error);
     w->graph = graph_new(&w->error);
-    if (error_catch(&w->error, world_grow, w)) fail_msg("seed %llu: %s", (unsigned long long)seed, w->error.message);
+    if (error_catch(&w->error, world_grow, w))
+        fail_msg("seed %llu: %s", (unsigned long long)seed, w->error.message);
 }
 
 static void world_end(World *w)
@@ -1131,8 +1178,8 @@ static const char *compare(World *w, const Program *p, const Known *k, const cha
         double got = element_get(memory, s->type, p->dtype, i), expected = want[i];
         if (p->dtype == DTYPE_F32 && k->node->type == TYPE_SCALAR) expected = (float)expected;
         if (got == expected || fabs(got - expected) <= 4 * epsilon * near) continue;
-        return arena_print(&w->arena, "%s: element %lld is %.17g, not %.17g (within %g)", name, (long long)i, got,
-                           expected, 4 * epsilon * near);
+        return arena_print(&w->arena, "%s: element %lld is %.17g, not %.17g (within %g)", name, (long long)i,
+                           got, expected, 4 * epsilon * near);
     }
     return NULL;
 }
@@ -1143,7 +1190,8 @@ static const char *compare_run(const Expected *x, const Program *p, void *const 
     const char *wrong = NULL;
     double drift = run ? w->drift : 1;
     for (int i = 0; i < w->results && !wrong; i++)
-        wrong = compare(w, p, &w->result[i], w->name[i], memory[plan_slot(p, w->name[i])], x->result[i], drift);
+        wrong =
+            compare(w, p, &w->result[i], w->name[i], memory[plan_slot(p, w->name[i])], x->result[i], drift);
     for (int i = 0; i < w->assigned && !wrong; i++) {
         const char *name = w->graph->assignment[i].leaf->leaf->name;
         wrong = compare(w, p, &w->value[i], name, memory[plan_slot(p, name)], x->value[i], drift);
@@ -1156,8 +1204,8 @@ static const char *compare_bits(World *w, const Program *p, const Memory *a, con
     for (int run = 0; run < RUNS; run++)
         for (int s = SLOT_FIRST; s < p->slots; s++)
             if (memcmp(a->after[run][s], b->after[run][s], p->slot[s].bytes))
-                return arena_print(&w->arena, "run %d: %s has other bits with %d threads", run + 1, p->slot[s].name,
-                                   threads);
+                return arena_print(&w->arena, "run %d: %s has other bits with %d threads", run + 1,
+                                   p->slot[s].name, threads);
     return NULL;
 }
 
@@ -1253,7 +1301,8 @@ static void report(World *w, const char *wrong)
         text_print(&text, "%s = %%%d\n", w->name[i], root[i]->id);
     for (int i = 0; i < w->assigned; i++)
         text_print(&text, "%s <- %%%d\n", w->graph->assignment[i].leaf->leaf->name, root[w->results + i]->id);
-    print_error("SEED=%llu, %d steps\n%s\n%s", (unsigned long long)w->seed, w->steps, text_end(&text), wrong);
+    fprintf(stderr, "SEED=%llu, %d steps\n%s\n%s\n", (unsigned long long)w->seed, w->steps, text_end(&text),
+            wrong);
     text_free(&text);
     fail();
 }

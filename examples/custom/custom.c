@@ -9,11 +9,12 @@
 enum { POINTS = 400 };
 
 static const char net[] = "dense(16) gate dense(16) gate dense(2) softmax";
-static const char options[] = "classes=2 loss=focal(gamma=2) seed=1 define="
-                              "gate(x): x * sigmoid(1.7*x)\n"
-                              "focal(y, t, gamma=2): p = max(pick(y, t), 1e-7); -mean((1 - p)^gamma * log(p))\n"
-                              "compass(w, g, lr=.01, beta=.9 | arrow[shape(w)] = 0): "
-                              "arrow <- beta*arrow + (1 - beta)*g; w -= lr * arrow / (sqrt(mean(arrow*arrow)) + 1e-8)";
+static const char options[] =
+    "classes=2 loss=focal(gamma=2) seed=1 define="
+    "gate(x): x * sigmoid(1.7*x)\n"
+    "focal(y, t, gamma=2): p = max(pick(y, t), 1e-7); -mean((1 - p)^gamma * log(p))\n"
+    "compass(w, g, lr=.01, beta=.9 | arrow[shape(w)] = 0): "
+    "arrow <- beta*arrow + (1 - beta)*g; w -= lr * arrow / (sqrt(mean(arrow*arrow)) + 1e-8)";
 
 /* Points spread evenly over [-1, 1] x [-1, 1], by the fractions of multiples of two irrational numbers. */
 static void make_points(float x[2 * POINTS], float t[POINTS])
@@ -40,7 +41,9 @@ int main(void)
     make_points(x, t);
     nudge *m;
     int e = nudge_new(&m, 2, net, options);
-    if (!e) e = nudge_fit(m, x, t, POINTS, "optimizer=compass(lr=.01) schedule=cosine epochs=100 batch=20 validation=0");
+    if (!e)
+        e = nudge_fit(m, x, t, POINTS,
+                      "optimizer=compass(lr=.01) schedule=cosine epochs=100 batch=20 validation=0");
     if (!e) e = nudge_predict(m, x, POINTS, y, 2 * POINTS);
     if (e)
         fprintf(stderr, "%s\n", nudge_message(m, e));

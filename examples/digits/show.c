@@ -12,7 +12,16 @@
 
 /* A digit's ink lies within the middle 20 x 20 of its 28 x 28 pixels. A character shows 2 pixels across and 4 down: a
  * quarter block is half as wide as it is high. */
-enum { SIDE = 28, PIXELS = SIDE * SIDE, CLASSES = 10, MARGIN = 4, COLUMNS = 10, LINES = 5, ACROSS = 8, INK = 110 };
+enum {
+    SIDE = 28,
+    PIXELS = SIDE * SIDE,
+    CLASSES = 10,
+    MARGIN = 4,
+    COLUMNS = 10,
+    LINES = 5,
+    ACROSS = 8,
+    INK = 110
+};
 
 typedef struct Digits {
     size_t count;
@@ -23,7 +32,9 @@ typedef struct Digits {
 static uint32_t read_number(FILE *file)
 {
     unsigned char b[4] = {0};
-    return fread(b, 1, 4, file) == 4 ? (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3] : 0;
+    return fread(b, 1, 4, file) == 4
+               ? (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3]
+               : 0;
 }
 
 /* IDX: a magic number, the sizes of the axes, then bytes. */
@@ -54,7 +65,7 @@ static int likeliest(const Digits *d, size_t image)
 {
     const float *chance = d->chance + image * CLASSES;
     int best = 0;
-    for (int class = 1; class < CLASSES; class++)
+    for (int class = 1; class < CLASSES; class ++)
         if (chance[class] > chance[best]) best = class;
     return best;
 }
@@ -83,7 +94,8 @@ static int is_ink(const Digits *d, size_t image, int row, int column)
 
 static void draw_line(const Digits *d, size_t image, int line)
 {
-    static const char *const block[] = {" ", "▘", "▝", "▀", "▖", "▌", "▞", "▛", "▗", "▚", "▐", "▜", "▄", "▙", "▟", "█"};
+    static const char *const block[] = {" ", "▘", "▝", "▀", "▖", "▌", "▞", "▛",
+                                        "▗", "▚", "▐", "▜", "▄", "▙", "▟", "█"};
     for (int column = 0; column < COLUMNS; column++) {
         int ink = 0;
         for (int part = 0; part < 4; part++)

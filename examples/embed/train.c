@@ -15,8 +15,8 @@ static int report(void *context, const nudge_event *event)
 {
     (void)context;
     if (!strcmp(event->kind, "epoch") && event->epoch % EVERY == 0)
-        printf("epoch %3d of %d: loss %.4f, on rows held out %.4f\n", (int)event->epoch, (int)event->epochs, event->loss,
-               event->validation_loss);
+        printf("epoch %3d of %d: loss %.4f, on rows held out %.4f\n", (int)event->epoch, (int)event->epochs,
+               event->loss, event->validation_loss);
     return 0;
 }
 
@@ -33,7 +33,8 @@ static int train(nudge *m)
     float x[ROWS], t[ROWS];
     make_rows(x, t);
     nudge_progress(m, report, NULL);
-    return nudge_fit(m, x, t, ROWS, "optimizer=adam(lr=0.01) schedule=cosine epochs=200 batch=50 validation=0.2");
+    return nudge_fit(m, x, t, ROWS,
+                     "optimizer=adam(lr=0.01) schedule=cosine epochs=200 batch=50 validation=0.2");
 }
 
 /* The model as bytes: what a file would hold, here in a block of *size bytes that the caller frees. */

@@ -83,6 +83,12 @@ static void terminal_result(Terminal *t, const char *text)
     fprintf(t->results, "%s\n", text);
 }
 
+static void terminal_row(Terminal *t, const char *text)
+{
+    t->listing = isatty(STDOUT_FILENO);
+    terminal_result(t, text);
+}
+
 static void terminal_message(Terminal *t, const char *text)
 {
     terminal_leave(t);
@@ -102,7 +108,7 @@ static void terminal_epoch(Terminal *t, const char *text)
 
 static void terminal_progress(Terminal *t, const char *text)
 {
-    if (t->moving) terminal_move(t, text);
+    if (t->moving && !t->listing) terminal_move(t, text);
 }
 
 static const struct {
@@ -110,10 +116,14 @@ static const struct {
     bool result; /* shown even if --quiet */
     void (*show)(Terminal *t, const char *text);
 } terminal_kinds[] = {
-    {"row", true, terminal_result},          {"result", true, terminal_result},
-    {"start", false, terminal_message},      {"warning", false, terminal_warning},
-    {"epoch", false, terminal_epoch},        {"progress", false, terminal_progress},
-    {"checkpoint", false, terminal_message}, {"end", false, terminal_message},
+    {"row", true, terminal_row},
+    {"result", true, terminal_result},
+    {"start", false, terminal_message},
+    {"warning", false, terminal_warning},
+    {"epoch", false, terminal_epoch},
+    {"progress", false, terminal_progress},
+    {"checkpoint", false, terminal_message},
+    {"end", false, terminal_message},
 };
 
 static void terminal_text(Terminal *t, const nudge_event *event)

@@ -13,6 +13,7 @@ typedef struct Terminal {
     FILE *results;            /* for "result" and "row"; the events themselves with `json` */
     bool json, quiet;         /* one object a line; results and errors only */
     bool moving;              /* standard error is a terminal that can redraw a line, and may */
+    bool listing;             /* rows of results go to the same screen, so no line can move */
     double drawn;             /* when it was drawn last, in seconds; 0: there is none on the screen */
     bool late;                /* `line` is newer than what is on the screen */
     char line[TERMINAL_LINE]; /* that moves */

@@ -29,4 +29,7 @@ void cpu_workspace_free(Workspace *w);
 /* One run. threads may be NULL: the caller alone. Same bits for any number of threads. Never fails. */
 void cpu_run(Workspace *w, Threads *threads);
 
+/* One instruction of a run, for who measures them. All of them in order are a run. */
+void cpu_run_one(Workspace *w, Threads *threads, int instruction);
+
 #endif

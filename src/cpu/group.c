@@ -345,7 +345,7 @@ static void chunk_run(const Chunk *c, int64_t start, int64_t n)
         chunk_store(c, i, start, n);
 }
 
-/* Steps read a number as one number; stores and reductions want a chunk of it. */
+/* Do stores or reductions read the register? They want a whole chunk of a number, where steps want one. */
 static bool number_fills(const Group *g, int reg)
 {
     for (int i = 0; i < g->stores; i++)
@@ -579,12 +579,20 @@ static bool view_is_dense(const View *v)
     return true;
 }
 
-static LoadWay load_way(const GroupLoad *load)
+/* Stores and reductions read their registers when another store may have overwritten what was loaded. */
+static bool load_is_overwritten(const Group *g, const GroupLoad *load)
+{
+    bool overwritten = false;
+    for (int i = 0; i < g->stores; i++)
+        overwritten |= g->store[i].to.slot == load->from.slot && load->from.slot != SLOT_WORK;
+    return overwritten && number_fills(g, load->target);
+}
+
+static LoadWay load_way(const Group *g, const GroupLoad *load)
 {
     if (load->kind == LOAD_SCALAR) return LOADS_NUMBER;
-    return load->kind == LOAD_TENSOR && load->from.type == TYPE_REAL && view_is_dense(&load->from)
-               ? LOADS_DIRECT
-               : LOADS_RUNS;
+    bool plain = load->kind == LOAD_TENSOR && load->from.type == TYPE_REAL && view_is_dense(&load->from);
+    return plain && !load_is_overwritten(g, load) ? LOADS_DIRECT : LOADS_RUNS;
 }
 
 /* The numbers among a step's operands: nothing but their load ever writes their registers. */
@@ -686,7 +694,7 @@ void group_prepare(const Program *p, Instruction *i, Isa isa)
     k->step = arena_new(a, (size_t)g->steps, sizeof *k->step);
     k->stored = arena_new(a, (size_t)g->stores, sizeof *k->stored);
     for (int l = 0; l < g->loads; l++)
-        k->way[l] = load_way(&g->load[l]);
+        k->way[l] = load_way(g, &g->load[l]);
     if (cpu_generated(p->backend)) fused_prepare(g, k, a);
     for (int s = 0; s < g->steps && !k->fused; s++)
         step_prepare(g, k, s);

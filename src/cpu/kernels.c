@@ -15,6 +15,12 @@ static void *kernel_new(const Program *p, Instruction *i, size_t size, KernelRun
     return k;
 }
 
+/* An empty result may have no memory: then there is nothing to do. */
+static bool kernel_makes(const Instruction *i)
+{
+    return shape_size(i->write[0].shape) > 0;
+}
+
 /* ---- Matrix products, [.., m, k] @ [.., k, n] ---- */
 
 typedef struct Product {
@@ -114,7 +120,7 @@ void take_prepare(const Program *p, Instruction *i, Isa isa)
 {
     (void)isa;
     Rows *r = rows_new(p, i, take_run, &i->read[0], &i->read[1]);
-    i->tasks = (r->rows + r->a_task - 1) / r->a_task;
+    i->tasks = kernel_makes(i) ? (r->rows + r->a_task - 1) / r->a_task : 0;
 }
 
 /* Positions may repeat, so a task owns columns, not rows: it adds its columns of all rows in order. */
@@ -166,7 +172,7 @@ static void pick_run(const Frame *f, const Instruction *i, int64_t task)
 void pick_prepare(const Program *p, Instruction *i, Isa isa)
 {
     (void)isa;
-    kernel_new(p, i, sizeof(Kernel), pick_run, shape_size(i->write[0].shape) > 0);
+    kernel_new(p, i, sizeof(Kernel), pick_run, kernel_makes(i));
 }
 
 /* ---- The position of the largest, the first of equals; a NaN counts as largest ---- */
@@ -265,7 +271,7 @@ static void concat_run(const Frame *f, const Instruction *i, int64_t task)
 void concat_prepare(const Program *p, Instruction *i, Isa isa)
 {
     (void)isa;
-    kernel_new(p, i, sizeof(Kernel), concat_run, i->reads);
+    kernel_new(p, i, sizeof(Kernel), concat_run, kernel_makes(i) ? i->reads : 0);
 }
 
 static void pad_run(const Frame *f, const Instruction *i, int64_t task)
@@ -287,5 +293,5 @@ static void pad_run(const Frame *f, const Instruction *i, int64_t task)
 void pad_prepare(const Program *p, Instruction *i, Isa isa)
 {
     (void)isa;
-    kernel_new(p, i, sizeof(Kernel), pad_run, 1);
+    kernel_new(p, i, sizeof(Kernel), pad_run, kernel_makes(i));
 }

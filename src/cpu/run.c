@@ -114,7 +114,7 @@ static void walk(const Walker *w, const Frame *f, char *private);
 static void walk_copy(const Walker *w, void *to, const void *from, int64_t bytes)
 {
     int64_t begin = bytes * w->thread / w->count, end = bytes * (w->thread + 1) / w->count;
-    memcpy((char *)to + begin, (const char *)from + begin, (size_t)(end - begin));
+    if (begin < end) memcpy((char *)to + begin, (const char *)from + begin, (size_t)(end - begin));
 }
 
 static void walk_meet(const Walker *w)
@@ -187,25 +187,28 @@ static void walk_loop(const Walker *w, const Frame *f, const LoopPlan *l, char *
                       l->carry[c].bytes);
 }
 
+static void walk_instruction(const Walker *w, const Frame *f, const Instruction *i, char *private)
+{
+    if (i->barrier) walk_meet(w);
+    if (i->loop) {
+        walk_loop(w, f, i->loop, private);
+        return;
+    }
+    KernelRun *run = ((const Kernel *)i->detail)->run;
+    for (int64_t task = w->thread; task < i->tasks; task += w->count)
+        run(f, i, task);
+}
+
 static void walk(const Walker *w, const Frame *f, char *private)
 {
-    const Program *p = f->program;
-    for (int n = 0; n < p->instructions; n++) {
-        const Instruction *i = &p->instruction[n];
-        if (i->barrier) walk_meet(w);
-        if (i->loop) {
-            walk_loop(w, f, i->loop, private);
-            continue;
-        }
-        KernelRun *run = ((const Kernel *)i->detail)->run;
-        for (int64_t task = w->thread; task < i->tasks; task += w->count)
-            run(f, i, task);
-    }
+    for (int n = 0; n < f->program->instructions; n++)
+        walk_instruction(w, f, &f->program->instruction[n], private);
 }
 
 typedef struct Walking {
     Workspace *workspace;
     Threads *threads;
+    const Instruction *only; /* NULL: all of them */
 } Walking;
 
 static void walk_thread(void *context, int thread, int count)
@@ -217,22 +220,36 @@ static void walk_thread(void *context, int thread, int count)
     Frame f = {.program = p, .slot = w->slot};
     f.scratch = (char *)w->work + cpu_line(p->work) + (size_t)thread * own;
     Walker walker = {now->threads, thread, count};
-    walk(&walker, &f, f.scratch + scratch);
+    if (now->only)
+        walk_instruction(&walker, &f, now->only, f.scratch + scratch);
+    else
+        walk(&walker, &f, f.scratch + scratch);
 }
 
 /* Work that takes less than waking a thread is done alone: operations in a run, multiply-adds and bytes alike. */
 enum { CPU_ALONE = 100000 };
 
-void cpu_run(Workspace *w, Threads *threads)
+static void cpu_walk(Workspace *w, Threads *threads, const Instruction *only)
 {
     const Program *p = w->program;
     w->slot[SLOT_WORK] = w->work;
     w->slot[SLOT_SCALARS] = w->scalar;
-    scalars_run(p, w->scalar);
     int count = p->multiply_adds + p->bytes < CPU_ALONE ? 1 : w->threads;
-    Walking now = {w, threads};
+    Walking now = {w, threads, only};
     if (count == 1 || !threads)
         walk_thread(&now, 0, 1);
     else
         threads_run_some(threads, count, walk_thread, &now);
+}
+
+void cpu_run(Workspace *w, Threads *threads)
+{
+    scalars_run(w->program, w->scalar);
+    cpu_walk(w, threads, NULL);
+}
+
+void cpu_run_one(Workspace *w, Threads *threads, int instruction)
+{
+    if (!instruction) scalars_run(w->program, w->scalar);
+    cpu_walk(w, threads, &w->program->instruction[instruction]);
 }

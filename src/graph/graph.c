@@ -199,9 +199,12 @@ Node *graph_leaf(Graph *g, Role role, const char *name, Type type, Shape shape, 
 
 void graph_assign(Graph *g, Node *leaf, Node *value)
 {
-    if (leaf->op != OP_leaf || leaf->leaf->role == ROLE_DATA || leaf->leaf->role == ROLE_PLACE)
+    if (leaf->op != OP_leaf || (leaf->leaf->role != ROLE_PARAMETER && leaf->leaf->role != ROLE_STATE))
         graph_raise(g, g->origin, "only a parameter or state can be assigned");
-    if (leaf->type != TYPE_SCALAR) value = graph_conform(g, value, leaf->shape);
+    value = graph_conform(g, value, leaf->shape);
+    if (value->type != leaf->type)
+        graph_raise(g, g->origin, "%s is %s and cannot take %s: write cast(..., %s)", leaf->leaf->name,
+                    type_name[leaf->type], type_name[value->type], type_name[leaf->type]);
     for (size_t i = 0; i < g->assignments; i++)
         if (g->assignment[i].leaf == leaf) {
             g->assignment[i].value = value;
@@ -425,7 +428,6 @@ Node *graph_loop(Graph *g, Loop loop, int inputs, Node *const *input)
     return graph_build(g, &draft);
 }
 
-/* A copy of n whose inputs are mapped. Leaves, constants and whatever does not change stay themselves. */
 /* n on other inputs; n itself if they are the same. */
 static Node *node_on(Graph *g, Node *n, Node *const *input)
 {

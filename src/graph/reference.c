@@ -2,6 +2,7 @@
 #include "graph/reference.h"
 
 #include "base/philox.h"
+#include "graph/sliding.h"
 
 #include <math.h>
 #include <string.h>
@@ -254,6 +255,125 @@ static void reference_pick(ReferenceFrame *f, const Node *n, double *const *in, 
         y[i] = in[0][i * row + reference_index(f, n, in[1][i], row)];
 }
 
+/* ---- Sliding windows ---- */
+
+typedef struct SlidingPlace {
+    int64_t in, out, tap; /* places in planes of the input, of the result and of the window */
+} SlidingPlace;
+
+/* Calls see for each pair of a position and a tap that lies within the input. */
+static void sliding_each(const Sliding axis[SLIDING_AXES], void (*see)(void *context, SlidingPlace at),
+                         void *context)
+{
+    int64_t out[SLIDING_AXES] = {0}, tap[SLIDING_AXES] = {0};
+    Shape outs = shape_of(SLIDING_AXES, (int64_t[]){axis[0].out, axis[1].out, axis[2].out});
+    Shape taps = shape_of(SLIDING_AXES, (int64_t[]){axis[0].taps, axis[1].taps, axis[2].taps});
+    SlidingPlace at = {0};
+    do {
+        at.tap = 0;
+        do {
+            bool within = true;
+            at.in = 0;
+            for (int a = 0; a < SLIDING_AXES; a++) {
+                int64_t i = sliding_at(&axis[a], out[a], tap[a]);
+                within &= i >= 0 && i < axis[a].in;
+                at.in = at.in * axis[a].in + i;
+            }
+            if (within) see(context, at);
+            at.tap++;
+        } while (position_next(taps, tap));
+        at.out++;
+    } while (position_next(outs, out));
+}
+
+/* Planes of the two inputs and of the result, and which operation makes one from the others. */
+typedef struct ConvolvePlanes {
+    const double *first, *second;
+    double *to;
+    OpCode op;
+} ConvolvePlanes;
+
+static void reference_convolve_add(void *context, SlidingPlace at)
+{
+    const ConvolvePlanes *p = context;
+    if (p->op == OP_convolve)
+        p->to[at.out] += p->first[at.in] * p->second[at.tap];
+    else if (p->op == OP_convolve_input)
+        p->to[at.in] += p->first[at.out] * p->second[at.tap];
+    else
+        p->to[at.tap] += p->first[at.in] * p->second[at.out];
+}
+
+static void reference_convolve(ReferenceFrame *f, const Node *n, double *const *in, double *y)
+{
+    (void)f;
+    Convolution c =
+        convolution_node(n->op, &n->input[0]->shape, &n->input[1]->shape, &n->shape, n->attribute);
+    int64_t at[4] = {0};
+    Shape planes = shape_of(4, (int64_t[]){c.n, c.groups, c.outputs, c.channels});
+    if (!c.n) return;
+    do {
+        int64_t output = at[1] * c.outputs + at[2], channel = at[1] * c.channels + at[3];
+        int64_t of_x = (at[0] * c.groups * c.channels + channel) * sliding_in(c.axis);
+        int64_t of_w = (output * c.channels + at[3]) * sliding_taps(c.axis);
+        int64_t of_y = (at[0] * c.groups * c.outputs + output) * sliding_out(c.axis);
+        bool input = n->op == OP_convolve_input, weight = n->op == OP_convolve_weight;
+        ConvolvePlanes p = {.first = in[0] + (input ? of_y : of_x),
+                            .second = in[1] + (weight ? of_y : of_w),
+                            .to = y + (input    ? of_x
+                                       : weight ? of_w
+                                                : of_y),
+                            .op = n->op};
+        sliding_each(c.axis, reference_convolve_add, &p);
+    } while (position_next(planes, at));
+}
+
+/* A plane of x, and the largest so far of each window. */
+typedef struct PoolPlanes {
+    const double *x;
+    double *y, *most;
+    bool *seen;
+} PoolPlanes;
+
+/* As PyTorch: the first of equals, and the last that is no number. */
+static void reference_pool_see(void *context, SlidingPlace at)
+{
+    const PoolPlanes *p = context;
+    double x = p->x[at.in];
+    if (p->seen[at.out] && !(x > p->most[at.out] || x != x)) return;
+    p->seen[at.out] = true;
+    p->most[at.out] = x;
+    p->y[at.out] = (double)at.in;
+}
+
+static void reference_pool_argmax(ReferenceFrame *f, const Node *n, double *const *in, double *y)
+{
+    Shape x = n->input[0]->shape;
+    Sliding axis[SLIDING_AXES];
+    sliding_pool(&x, n->attribute, axis);
+    int64_t outs = sliding_out(axis);
+    for (int64_t plane = 0; plane < x.dim[0] * x.dim[1]; plane++) {
+        PoolPlanes p = {in[0] + plane * sliding_in(axis), y + plane * outs,
+                        arena_new(f->arena, (size_t)outs, sizeof(double)),
+                        arena_new(f->arena, (size_t)outs, sizeof(bool))};
+        sliding_each(axis, reference_pool_see, &p);
+    }
+}
+
+static void reference_pool_move(ReferenceFrame *f, const Node *n, double *const *in, double *y)
+{
+    Shape index = n->input[1]->shape;
+    bool take = n->op == OP_pool_take;
+    int64_t positions = shape_row(index, 2), plane = shape_row(take ? n->input[0]->shape : n->shape, 2);
+    for (int64_t i = 0; i < shape_size(index); i++) {
+        int64_t at = i / positions * plane + reference_index(f, n, in[1][i], plane);
+        if (take)
+            y[i] = in[0][at];
+        else
+            y[at] += in[0][i];
+    }
+}
+
 static void reference_const(ReferenceFrame *f, const Node *n, double *const *in, double *y)
 {
     (void)f, (void)in;
@@ -386,13 +506,31 @@ static double **reference_call(ReferenceFrame *f, const Node *n, double *const *
 /* ---- All nodes ---- */
 
 static ReferenceRule *const reference_table[OP_COUNT] = {
-    [OP_leaf] = reference_leaf,      [OP_const] = reference_const,     [OP_iota] = reference_iota,
-    [OP_uniform] = reference_random, [OP_normal] = reference_random,   [OP_cast] = reference_cast,
-    [OP_sum] = reference_sum,        [OP_amax] = reference_amax,       [OP_argmax] = reference_argmax,
-    [OP_expand] = reference_expand,  [OP_reshape] = reference_reshape, [OP_transpose] = reference_transpose,
-    [OP_slice] = reference_slice,    [OP_pad] = reference_pad,         [OP_concat] = reference_concat,
-    [OP_matmul] = reference_matmul,  [OP_take] = reference_take,       [OP_scatter] = reference_scatter,
+    [OP_leaf] = reference_leaf,
+    [OP_const] = reference_const,
+    [OP_iota] = reference_iota,
+    [OP_uniform] = reference_random,
+    [OP_normal] = reference_random,
+    [OP_cast] = reference_cast,
+    [OP_sum] = reference_sum,
+    [OP_amax] = reference_amax,
+    [OP_argmax] = reference_argmax,
+    [OP_expand] = reference_expand,
+    [OP_reshape] = reference_reshape,
+    [OP_transpose] = reference_transpose,
+    [OP_slice] = reference_slice,
+    [OP_pad] = reference_pad,
+    [OP_concat] = reference_concat,
+    [OP_matmul] = reference_matmul,
+    [OP_take] = reference_take,
+    [OP_scatter] = reference_scatter,
     [OP_pick] = reference_pick,
+    [OP_convolve] = reference_convolve,
+    [OP_convolve_input] = reference_convolve,
+    [OP_convolve_weight] = reference_convolve,
+    [OP_pool_argmax] = reference_pool_argmax,
+    [OP_pool_take] = reference_pool_move,
+    [OP_pool_put] = reference_pool_move,
 };
 
 static double **reference_plain(ReferenceFrame *f, const Node *n, double *const *in)

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PRINT_NAME = 28, PRINT_NOTES = 64 };
+enum { PRINT_NAME = 28, PRINT_NOTES = 72 };
 
 /* ---- Losses whose gradient is short enough to be read -------------------------------------------------------- */
 

@@ -367,8 +367,8 @@ static int guide_topic(const char *topic, Text *out, Error *e)
     else if (!strcmp(topic, "recipe"))
         settings_help(out);
     else
-        return error_set(e, NUDGE_INPUT, "help: there is none about %s; `nudge help` lists the commands",
-                         topic);
+        return error_set(e, NUDGE_INPUT,
+                         "help: %s is no command, nor recipe; `nudge help` lists the commands", topic);
     return NUDGE_OK;
 }
 

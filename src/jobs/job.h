@@ -33,7 +33,9 @@ int job_cv(Job *job);
 int job_importance(Job *job);
 int job_explain(Job *job);
 int job_inspect(Job *job);
+int job_check(Job *job);
 int job_ops(Job *job);
+int job_bench(Job *job);
 int job_help(Job *job);
 
 /* What was given for an option of the command, its default, or NULL. */

@@ -102,7 +102,7 @@ static void inspect_ask_gradients(void *context)
 /* From the last layer to the first: what each adds to the programs before it. The loss is asked for already. */
 static int inspect_backward(Inspection *x)
 {
-    int64_t before, now;
+    int64_t before = 0, now = 0;
     int status = inspect_count(x, &before);
     for (int i = x->layers - 1; !status && i >= 0; i--) {
         status = probe_build(&x->probe, inspect_ask_gradients, &(InspectAsking){x, i}, x->job->error);

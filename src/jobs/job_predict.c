@@ -17,6 +17,7 @@ typedef struct Predicting {
     size_t *keep, kept; /* fields of a row to copy */
     Text *cell;         /* [PREDICT_ROWS]: the kept cells of a row, each ended by 0 */
     double *x, *y;      /* [PREDICT_ROWS, features], [PREDICT_ROWS, outputs] */
+    Text numbers;       /* of a prediction, each ended by 0 */
     uint64_t rows;      /* so far */
 } Predicting;
 
@@ -45,11 +46,16 @@ static void predict_class_name(const Predicting *p, size_t k, Text *out)
     p->judged.names ? text_print(out, "%s", p->judged.names[k]) : text_print(out, "%zu", k);
 }
 
-static void predict_number(const Predicting *p, double value, Text *out)
+/* The numbers of a row as text, each ended by 0. Printing them is most of the work, so it is done once. */
+static void predict_print_numbers(Predicting *p, const double *y)
 {
     char number[NUMBER_ROOM];
     bool narrow = model_real(p->judged.model) == DATA_F32;
-    text_print(out, "%s", narrow ? number_print_float(number, (float)value) : number_print(number, value));
+    p->numbers.length = 0;
+    for (size_t k = 0; k < p->judged.model->outputs; k++) {
+        narrow ? number_print_float(number, (float)y[k]) : number_print(number, y[k]);
+        text_append(&p->numbers, number, strlen(number) + 1);
+    }
 }
 
 /* The names of the outputs: "p_setosa", or "prediction" of a regression, numbered if there are many. */
@@ -101,32 +107,40 @@ static void predict_print_row(const Predicting *p, size_t row, const double *y, 
         out->failed |= name.failed;
         text_free(&name);
     }
-    for (size_t k = 0; k < p->judged.model->outputs; k++) {
-        if (k) text_put(out, ',');
-        predict_number(p, y[k], out);
-    }
+    const char *number = p->numbers.s;
+    for (size_t k = 0; k < p->judged.model->outputs; k++, number += strlen(number) + 1)
+        text_print(out, "%s%s", k ? "," : "", number);
 }
 
 static void predict_json_outputs(const Predicting *p, const double *y, JsonWriter *w)
 {
-    for (size_t k = 0; k < p->judged.model->outputs; k++) {
+    const char *number = p->numbers.s;
+    for (size_t k = 0; k < p->judged.model->outputs; k++, number += strlen(number) + 1) {
         Text name = {0};
         predict_classifies(p) ? predict_class_name(p, k, &name) : predict_output_name(p, k, &name);
         json_key(w, text_end(&name));
-        json_number(w, y[k]);
+        isfinite(y[k]) ? json_raw(w, number) : json_null(w);
         w->out->failed |= name.failed;
         text_free(&name);
     }
 }
 
-/* {"event":"row","id":"7","prediction":"setosa","p":{"setosa":0.98,"versicolor":0.02}} */
-static void predict_json_row(const Predicting *p, size_t row, const double *y, JsonWriter *w)
+static void predict_json_kept(const Predicting *p, size_t row, JsonWriter *w)
 {
-    const char *cell = p->kept ? text_end(p->cell + row) : "";
+    const char *cell = text_end(p->cell + row);
+    json_key(w, "keep");
+    json_open(w, '{');
     for (size_t i = 0; i < p->kept; i++, cell += strlen(cell) + 1) {
         json_key(w, p->csv.names[p->keep[i]]);
         json_string(w, cell);
     }
+    json_close(w, '}');
+}
+
+/* {"event":"row","keep":{"id":"7"},"prediction":"setosa","p":{"setosa":0.98,"versicolor":0.02}} */
+static void predict_json_row(const Predicting *p, size_t row, const double *y, JsonWriter *w)
+{
+    if (p->kept) predict_json_kept(p, row, w);
     if (!predict_classifies(p)) {
         predict_json_outputs(p, y, w);
         return;
@@ -147,6 +161,8 @@ static int predict_say_row(Predicting *p, size_t row)
 {
     const double *y = p->y + row * p->judged.model->outputs;
     Text text = {0}, json = {0};
+    predict_print_numbers(p, y);
+    if (p->numbers.failed) return error_memory(p->job->error);
     predict_print_row(p, row, y, &text);
     JsonWriter w = job_begin(&json, "row");
     predict_json_row(p, row, y, &w);
@@ -158,7 +174,7 @@ static int predict_say_progress(Predicting *p)
 {
     Text text = {0};
     job_print_count(&text, p->rows);
-    text_print(&text, " rows");
+    text_print(&text, p->rows == 1 ? " row" : " rows");
     nudge_event event = {"progress", text_end(&text), NULL, 0, 0, p->rows, 0, (double)NAN, (double)NAN};
     int status = text.failed ? error_memory(p->job->error) : job_event(p->job, &event);
     text_free(&text);
@@ -327,6 +343,7 @@ static void predict_free(Predicting *p)
         text_free(p->cell + i);
     memory_release(p->cell);
     memory_release(p->keep);
+    text_free(&p->numbers);
     memory_release(p->x);
     memory_release(p->y);
     encoder_close(&p->encoder);

@@ -276,7 +276,6 @@ static int train_fit(Training *t)
                    .validation = t->data.validation.rows ? &t->data.validation : NULL,
                    .directory = text_end(&t->directory),
                    .resume = job_option(t->job, "resume") != NULL,
-                   .measured = t->data.table,
                    .listener = train_hear,
                    .context = t->job,
                    .names = t->names};

@@ -5,6 +5,7 @@
 #include "format/yaml.h"
 #include "jobs/arguments.h"
 #include "jobs/paths.h"
+#include "jobs/rundir.h"
 #include <string.h>
 
 bool recipe_is(const char *path)
@@ -100,9 +101,21 @@ static int recipe_take_operands(Job *job, Settings *s)
     return status;
 }
 
+/* A run's directory is neither recipe nor data, but what is meant is one of two things. */
+static int recipe_refuse_run(const Job *job)
+{
+    const char *run = job->operand[0];
+    return error_set(
+        job->error, NUDGE_INPUT,
+        "%s: is a directory; to go on with a run: nudge train --resume %s, to train by its recipe anew: "
+        "nudge train %s/recipe.yaml",
+        run, run, run);
+}
+
 static int recipe_take_first(Job *job, Settings *s)
 {
     if (!job->operands) return NUDGE_OK;
+    if (rundir_is_taken(job->operand[0])) return recipe_refuse_run(job);
     if (!recipe_is(job->operand[0])) return recipe_take_operands(job, s);
     if (job->operands > 1)
         return error_set(job->error, NUDGE_INPUT, "%s: a recipe names its data; for other data: data=%s",

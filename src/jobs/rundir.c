@@ -4,6 +4,7 @@
 #include "format/file.h"
 #include "jobs/paths.h"
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 
 static bool rundir_has(const char *directory, const char *name)
@@ -15,10 +16,22 @@ static bool rundir_has(const char *directory, const char *name)
     return has;
 }
 
-static bool rundir_is_taken(const char *directory)
+bool rundir_is_taken(const char *directory)
 {
     return rundir_has(directory, "recipe.yaml") || rundir_has(directory, "model.safetensors") ||
            rundir_has(directory, "checkpoint.safetensors") || rundir_has(directory, "log.csv");
+}
+
+/* NAME: that of the data or the recipe; of a run's recipe, that of the run. */
+static void rundir_print_name(const char *source, Text *out)
+{
+    Text parent = {0};
+    path_parent(&parent, source);
+    const char *name = strrchr(source, '/');
+    bool run = name && !strcmp(name, "/recipe.yaml");
+    path_stem(out, run ? text_end(&parent) : source);
+    out->failed |= parent.failed;
+    text_free(&parent);
 }
 
 /* Makes the first of runs/NAME, runs/NAME-2, ... that is not there; making it is what tells, as others may be at it. */
@@ -28,7 +41,7 @@ static int rundir_next(Text *path, const char *source, Error *e)
     for (size_t number = 1; !status; number++) {
         path->length = 0;
         text_print(path, "runs/");
-        path_stem(path, source);
+        rundir_print_name(source, path);
         if (number > 1) text_print(path, "-%zu", number);
         if (path->failed) return error_memory(e);
         if (!mkdir(text_end(path), 0777)) return NUDGE_OK;

@@ -57,14 +57,22 @@ static Shape decl_shape(Evaluation *e, const Decl *d)
     return s;
 }
 
+/* "weight_ih_l" and the number of a layer are weight_ih_l0. */
+static const char *decl_path(Evaluation *e, const Decl *d)
+{
+    if (!d->number) return d->path;
+    int64_t number = evaluate_integer(e, d->number, "the number in a parameter's name");
+    return arena_print(&e->graph->arena, "%s%lld%s", d->path, (long long)number, d->ending);
+}
+
 Node *initial_leaf(Evaluation *e, const Row *row, const Decl *decl, Scope *home)
 {
     Evaluation in = *e;
     in.scope = home;
     const Origin *before = e->graph->origin;
     Shape s = decl_shape(&in, decl);
+    const char *name = path_join(e, e->path, decl_path(&in, decl));
     e->graph->origin = before;
-    const char *name = path_join(e, e->path, decl->path);
     return graph_leaf(e->graph, decl->state ? ROLE_STATE : ROLE_PARAMETER, name, TYPE_REAL, s,
                       initial_keep(e, row, decl, home));
 }

@@ -18,6 +18,7 @@
  *   inputs = name ["[" dims "]"] {"," ...}         binds or checks names of dimensions as constants
  *   hyper  = name "=" expr | name                  a name without value after the inputs must be given
  *   decl   = name ["as" path] "[" dims "]" ("~" initialiser | "=" expr)     parameters, or states where `<-` is used
+ *   path   = name ["(" expr ")" [name]]            as weight_ih_l(layer): a number in a parameter's name
  *   net    = layer {layer}                         layer = name ["(" args ")"]
  *
  * - Sizes, axes and flags are ordinary expressions that fold to constants; so is `train`. shape(x) and (1, 2) are

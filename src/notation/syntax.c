@@ -554,11 +554,19 @@ static void row_parameter(Parser *p, Row *row)
     row->inputs += q.input;
 }
 
-static const char *row_path(Parser *p, const char *name)
+/* The name in files; a number may be part of it: "as weight_ih_l(layer)_reverse". */
+static void row_path(Parser *p, Decl *d)
 {
-    if (!parser_word(p, "as")) return name;
+    d->path = d->name;
+    d->ending = "";
+    if (!parser_word(p, "as")) return;
     lexer_next(&p->lexer);
-    return parser_name(p, "the parameter's name in files");
+    d->path = parser_name(p, "the parameter's name in files");
+    if (parser_kind(p) != '(') return;
+    int around = parser_open(p);
+    d->number = syntax_expression(p);
+    parser_close(p, ')', around, "an operator or )");
+    if (parser_kind(p) == TOKEN_NAME) d->ending = parser_name(p, "the end of the name");
 }
 
 static void row_decl(Parser *p, Row *row)
@@ -566,7 +574,7 @@ static void row_decl(Parser *p, Row *row)
     Decl d = {.at = p->lexer.token.at};
     d.name = parser_name(p, "the name of a parameter");
     row_unique(p, row, d.name, d.at);
-    d.path = row_path(p, d.name);
+    row_path(p, &d);
     if (parser_kind(p) != '[') parser_expected(p, "the shape in [ ]");
     row_dims(p, &d.dims, &d.dim);
     d.drawn = parser_kind(p) == '~';

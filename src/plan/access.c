@@ -33,8 +33,9 @@ static bool access_views(OpCode op)
 static Access access_base(Node *n)
 {
     Access a = {.base = n};
-    if (n->op == OP_iota)
-        a.stride[n->attribute[0]] = 1; /* positions: the value is the offset */
+    a.positions = n->op == OP_iota;
+    if (a.positions)
+        a.stride[n->attribute[0]] = 1;
     else if (n->type != TYPE_SCALAR)
         shape_strides(n->shape, a.stride);
     return a;
@@ -104,7 +105,7 @@ static bool access_reshape(const Node *n, const Access *in, Access *out)
 /* The access of a view from that of its input; false if it cannot be. */
 static bool access_through(const Node *n, const Access *in, Access *out)
 {
-    *out = (Access){.base = in->base, .offset = in->offset};
+    *out = (Access){.base = in->base, .positions = in->positions, .offset = in->offset};
     if (n->op == OP_reshape) return access_reshape(n, in, out);
     (n->op == OP_expand      ? access_expand
      : n->op == OP_transpose ? access_transpose
@@ -134,9 +135,8 @@ static NodeKind access_kind(const Info *i)
 static void access_own(Info *i)
 {
     i->dense = true;
-    i->access = access_base(i->node);
-    if (i->node->op == OP_iota || i->node->type == TYPE_SCALAR)
-        shape_strides(i->node->shape, i->access.stride);
+    i->access = (Access){.base = i->node};
+    shape_strides(i->node->shape, i->access.stride);
     i->kind = access_kind(i);
 }
 
@@ -144,26 +144,31 @@ static void access_own(Info *i)
 static bool access_wants_dense(const Node *n)
 {
     return n->op == OP_take || n->op == OP_scatter || n->op == OP_pick || n->op == OP_argmax ||
-           n->op == OP_loop || n->op == OP_call;
+           n->op == OP_convolve || n->op == OP_convolve_input || n->op == OP_convolve_weight ||
+           n->op == OP_pool_argmax || n->op == OP_pool_take || n->op == OP_pool_put || n->op == OP_loop ||
+           n->op == OP_call;
 }
 
-/* A view on a number or on positions, which are not in memory. */
-static bool access_is_made(const Info *i)
+bool access_is_made(const Access *a)
 {
-    const Node *base = i->access.base;
-    return base->type == TYPE_SCALAR || base->op == OP_iota;
+    return a->base->type == TYPE_SCALAR || a->positions;
 }
 
 /* Must the kernel n have a copy of this input? A scalar is handed over as a scalar. */
 static bool access_needs_copy(const Node *n, const Info *in)
 {
     if (in->node->type == TYPE_SCALAR || in->dense) return false;
-    return access_is_made(in) || (access_wants_dense(n) && !access_is_dense(in->node->shape, &in->access));
+    return access_is_made(&in->access) ||
+           (access_wants_dense(n) && !access_is_dense(in->node->shape, &in->access));
 }
 
-bool access_source(const Planning *p, const Info *i, Access *a)
+/* What was a view once is one for ever: its input can only become plainer. */
+Access access_source(const Planning *p, const Info *i)
 {
-    return access_through(i->node, &planning_info(p, i->node->input[0])->access, a);
+    if (i->node->op == OP_iota) return access_base(i->node);
+    Access a;
+    access_through(i->node, &planning_info(p, i->node->input[0])->access, &a);
+    return a;
 }
 
 /* A view made before its base was given memory of its own looks through to the same values: still right. */

@@ -98,7 +98,7 @@ static void compile_sink(Planning *p, Sink sink)
         value->slot = sink.slot;
         return;
     }
-    if (!slot->output && compile_is_view(n) && n->type == TYPE_REAL)
+    if (!slot->output && compile_is_view(n))
         n = compile_info(p, compile_copy(p, n, (int)p->infos + p->graph->nodes))->node;
     compile_info(p, compile_copy(p, n, (int)p->infos + p->graph->nodes))->sink = sink.slot;
 }
@@ -180,6 +180,9 @@ static void compile_request(void *context)
     for (size_t i = 0; i < assignments; i++)
         sink[sinks++] = (Sink){g->assignment[i].value, compile_leaf(p, g->assignment[i].leaf)};
     planning_compile(g, p, sinks, sink);
+#ifndef NDEBUG
+    plan_verify(p, &g->arena);
+#endif
 }
 
 /* A program outlives its graph: what pointed into it is cut. */

@@ -1,9 +1,32 @@
 /* expand.c: calls that no kernel claims are replaced by their bodies, from the outside in. Used by compile.c. */
 #include "plan/planning.h"
 
+#include <string.h>
+
 static bool expand_claimed(const Backend *b, const Node *call, Dtype dtype)
 {
     return b->claim && b->claim(b, call, dtype);
+}
+
+/* The loop with its body's calls expanded. That may bring leaves to light (the seed of a random number, say), which
+ * become inputs: a loop's body reads nothing but its places. */
+static Node *expand_loop(Graph *g, const Backend *b, Dtype dtype, Node *n, Node *const *now)
+{
+    Loop loop = *n->loop;
+    size_t outputs = (size_t)loop.body.outputs, bytes = outputs * sizeof(Node *);
+    Node **output = arena_new(&g->arena, outputs, sizeof *output);
+    memcpy(output, loop.body.output, bytes);
+    planning_expand(g, b, dtype, outputs, output);
+    if (!memcmp(output, loop.body.output, bytes)) return graph_copy(g, n, now);
+    Node **input = arena_new(&g->arena, (size_t)n->inputs, sizeof *input);
+    for (int i = 0; i < n->inputs; i++)
+        input[i] = now[n->input[i]->id];
+    const Origin *origin = g->origin;
+    g->origin = n->origin;
+    loop.body.output = output;
+    Node *expanded = graph_loop(g, loop, n->inputs, input);
+    g->origin = origin;
+    return expanded;
 }
 
 /* One round: a body may bring calls of its own. True if there was anything to do. */
@@ -27,6 +50,8 @@ static bool expand_round(Graph *g, const Backend *b, Dtype dtype, size_t roots, 
             outputs[n->id] = output;
             now[n->id] = output[0];
             changed = true;
+        } else if (n->op == OP_loop) {
+            now[n->id] = expand_loop(g, b, dtype, n, now);
         } else {
             now[n->id] = graph_copy(g, n, now);
         }

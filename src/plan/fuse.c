@@ -21,8 +21,6 @@ static Unit *fuse_unit(Planning *p, int index)
         u->space = i->node->input[0]->shape;
         for (int a = 0; a < u->space.rank; a++)
             u->over[a] = i->node->attribute[a];
-    } else if (i->kind == NODE_MAP && i->dense && i->node->op == OP_reshape) {
-        u->space = i->node->input[0]->shape; /* the same elements in the same order */
     }
     u->next = p->units;
     p->units = u;
@@ -105,11 +103,11 @@ static void fuse_inputs(Planning *p, int index)
     const Info *i = &p->info[index];
     for (int x = 0; x < i->node->inputs; x++) {
         Node *input = i->node->input[x];
-        if (input->type == TYPE_SCALAR) continue;
-        Info *base = planning_info(p, planning_info(p, input)->access.base);
+        const Access *access = &planning_info(p, input)->access;
+        if (access_is_made(access)) continue;
+        Info *base = planning_info(p, access->base);
         bool fusable = base->node == input && base->kind == NODE_MAP && input->type == TYPE_REAL &&
-                       i->kind != NODE_KERNEL && shape_equal(input->shape, i->unit->space) &&
-                       !(i->dense && i->node->op != OP_reshape);
+                       i->kind != NODE_KERNEL && !i->dense && shape_equal(input->shape, i->unit->space);
         fuse_edge(p, planning_producer(p, base), index, fusable, false);
     }
 }

@@ -110,13 +110,12 @@ static int load_access(Grouping *o, Shape shape, const Access *a)
     GroupLoad load;
     memset(&load, 0, sizeof load);
     const Info *base = planning_info(o->p, a->base);
-    bool positions = a->base->op == OP_iota && !base->dense;
-    load.kind = positions ? LOAD_IOTA : LOAD_TENSOR;
-    load.from.slot = positions ? -1 : base->slot;
+    load.kind = a->positions ? LOAD_IOTA : LOAD_TENSOR;
+    load.from.slot = a->positions ? -1 : base->slot;
     load.from.type = a->base->type;
     load.from.offset =
-        positions ? a->offset
-                  : base->offset + a->offset * (int64_t)type_bytes(a->base->type, o->p->program->dtype);
+        a->positions ? a->offset
+                     : base->offset + a->offset * (int64_t)type_bytes(a->base->type, o->p->program->dtype);
     grouping_strides(o, shape, a->stride, &load.from);
     return grouping_load(o, load);
 }
@@ -134,26 +133,6 @@ static int load_random(Grouping *o, const Node *n)
     grouping_strides(o, n->shape, stride, &over);
     load.from = over;
     return grouping_load(o, load);
-}
-
-/* What a dense view copies, or the positions of a dense iota. */
-static int load_dense(Grouping *o, const Info *i)
-{
-    const Node *n = i->node;
-    Access a = {0};
-    if (n->op == OP_iota) {
-        a.base = i->node;
-        a.stride[n->attribute[0]] = 1;
-        GroupLoad load;
-        memset(&load, 0, sizeof load);
-        load.kind = LOAD_IOTA;
-        load.from.slot = -1;
-        grouping_strides(o, n->shape, a.stride, &load.from);
-        return grouping_load(o, load);
-    }
-    if (access_source(o->p, i, &a)) return load_access(o, n->shape, &a);
-    const Info *in = planning_info(o->p, n->input[0]);
-    return load_access(o, in->node->shape, &in->access);
 }
 
 static int *grouping_of(const Grouping *o, const Info *i)
@@ -188,7 +167,10 @@ static int grouping_step(Grouping *o, const Node *n)
 static int grouping_member(Grouping *o, const Info *i)
 {
     const Node *n = i->node;
-    if (i->dense) return load_dense(o, i);
+    if (i->dense) {
+        Access source = access_source(o->p, i);
+        return load_access(o, n->shape, &source);
+    }
     if (n->op == OP_copy || n->op == OP_cast) return grouping_input(o, n->input[0]);
     if (n->op == OP_uniform || n->op == OP_normal) return load_random(o, n);
     return grouping_step(o, n);
@@ -203,12 +185,7 @@ static void grouping_store(Grouping *o, const Info *i, int value)
     s->to = planning_place_view(o->p, i);
     int64_t stride[RANK_MAX];
     shape_strides(i->node->shape, stride);
-    Shape shape = i->node->shape;
-    if (!shape_equal(shape, o->u->space)) { /* a reshape in memory: the same elements in the same order */
-        shape = o->u->space;
-        shape_strides(shape, stride);
-    }
-    grouping_strides(o, shape, stride, &s->to);
+    grouping_strides(o, i->node->shape, stride, &s->to);
     o->last_use[value] = USE_END;
 }
 

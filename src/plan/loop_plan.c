@@ -82,11 +82,13 @@ static Bind loop_bind_input(const Planning *p, const Node *n, int index)
     return index < l->carried + l->stacked ? loop_bind_element(p, v) : (Bind){.kind = BIND_STAYS, .view = v};
 }
 
+/* Every leaf of a body is one of its places: expand.c saw to it. */
 static int loop_place_index(const Body *body, const Node *leaf)
 {
-    for (int i = 0; i < body->inputs; i++)
-        if (body->input[i] == leaf) return i;
-    return -1;
+    int i = 0;
+    while (body->input[i] != leaf)
+        i++;
+    return i;
 }
 
 static void loop_bind(Planning *p, const Node *n, LoopPlan *l)
@@ -105,9 +107,7 @@ static void loop_bind(Planning *p, const Node *n, LoopPlan *l)
                              : loop_bind_element(p, planning_place_view(p, loop_reader(p, n, output)));
             continue;
         }
-        int index = loop_place_index(body, slot->leaf);
-        l->bind[s] = index >= 0 ? loop_bind_input(p, n, index)
-                                : (Bind){.kind = BIND_STAYS, .view = planning_view(p, slot->leaf)};
+        l->bind[s] = loop_bind_input(p, n, loop_place_index(body, slot->leaf));
     }
 }
 
@@ -122,8 +122,7 @@ static void loop_scalars(Planning *p, const Node *n, LoopPlan *l)
     const Program *b = l->body;
     l->scalar = arena_new(p->program->arena, (size_t)b->scalar_leaves, sizeof *l->scalar);
     for (int i = 0; i < b->scalar_leaves; i++) {
-        int index = loop_place_index(&n->loop->body, b->scalar_leaf[i].leaf);
-        const Node *outer = index >= 0 ? n->input[index] : b->scalar_leaf[i].leaf;
+        const Node *outer = n->input[loop_place_index(&n->loop->body, b->scalar_leaf[i].leaf)];
         l->scalar[l->scalars].outer = planning_scalar(p, outer);
         l->scalar[l->scalars++].inner = b->scalar_leaf[i].index;
     }

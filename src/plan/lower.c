@@ -1,6 +1,8 @@
 /* lower.c: units become instructions over views; scalars become steps in double. Used by compile.c. */
 #include "plan/planning.h"
 
+#include "graph/sliding.h"
+
 #include <string.h>
 
 Instruction *planning_instruction(Planning *p, OpCode op, const char *name, const Node *node)
@@ -62,23 +64,37 @@ View planning_place_view(const Planning *p, const Info *i)
     return v;
 }
 
+static View access_view(const Planning *p, const Node *n, Access a)
+{
+    const Info *base = planning_info(p, a.base);
+    View v = {.slot = base->slot, .type = n->type, .shape = n->shape};
+    v.offset = base->offset + a.offset * (int64_t)type_bytes(n->type, p->program->dtype);
+    memcpy(v.stride, a.stride, sizeof v.stride);
+    return v;
+}
+
 View planning_view(const Planning *p, const Node *n)
 {
     if (n->type == TYPE_SCALAR) {
         int index = p->scalar_of[n->id] - 1;
         return (View){.slot = SLOT_SCALARS, .offset = index * (int64_t)sizeof(double), .type = TYPE_SCALAR};
     }
-    const Info *i = planning_info(p, n), *base = planning_info(p, i->access.base);
-    View v = {.slot = base->slot, .type = n->type, .shape = n->shape};
-    v.offset = base->offset + i->access.offset * (int64_t)type_bytes(n->type, p->program->dtype);
-    memcpy(v.stride, i->access.stride, sizeof v.stride);
-    return v;
+    return access_view(p, n, planning_info(p, n)->access);
 }
 
 /* ---- Kernels ---- */
 
+static int64_t convolution_multiply_adds(const Node *n)
+{
+    Convolution c =
+        convolution_node(n->op, &n->input[0]->shape, &n->input[1]->shape, &n->shape, n->attribute);
+    return c.n * c.groups * c.channels * c.outputs * sliding_out(c.axis) * sliding_taps(c.axis);
+}
+
 static int64_t kernel_multiply_adds(const Node *n)
 {
+    if (n->op == OP_convolve || n->op == OP_convolve_input || n->op == OP_convolve_weight)
+        return convolution_multiply_adds(n);
     if (n->op != OP_matmul) return 0;
     Shape x = n->input[0]->shape;
     return shape_size(n->shape) * x.dim[x.rank - 1];
@@ -98,18 +114,7 @@ static void kernel_lower(Planning *p, const Unit *u)
     for (int k = 0; k < n->inputs; k++)
         i->read[i->reads++] = planning_view(p, n->input[k]);
     i->write[i->writes++] = planning_place_view(p, info);
-    if (view) {
-        Access source;
-        if (access_source(p, info, &source)) {
-            i->read[0].shape = n->shape;
-            memcpy(i->read[0].stride, source.stride, sizeof source.stride);
-            i->read[0].offset = planning_info(p, source.base)->offset +
-                                source.offset * (int64_t)type_bytes(n->type, p->program->dtype);
-        } else { /* a reshape: the same elements in the same order */
-            i->write[0].shape = i->read[0].shape;
-            shape_strides(i->write[0].shape, i->write[0].stride);
-        }
-    }
+    if (view) i->read[0] = access_view(p, n, access_source(p, info));
     i->attributes = view ? 1 : n->attributes;
     i->attribute = arena_new(a, (size_t)i->attributes, sizeof *i->attribute);
     if (!view && n->attributes)

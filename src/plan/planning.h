@@ -25,9 +25,11 @@ typedef enum NodeKind {
     NODE_OUTPUT  /* one result of a kernel with several */
 } NodeKind;
 
-/* A node seen as strides on a base that is in memory (or a scalar, or positions). */
+/* A node seen as strides on a base that is in memory, or a scalar; or as positions, which are in no memory: what would
+ * be the offset of an element is its value, and the base says only which iota that was. */
 typedef struct Access {
     Node *base;
+    bool positions;
     int64_t offset;           /* elements */
     int64_t stride[RANK_MAX]; /* for each axis of the node */
 } Access;
@@ -121,8 +123,8 @@ void planning_request(Planning *p, int64_t bytes, int first, int last, int64_t *
 void shape_strides(Shape s, int64_t *stride); /* dense, row-major */
 void view_span(const View *v, Dtype dtype, int64_t *from, int64_t *to); /* the bytes from first to last element */
 bool access_is_dense(Shape s, const Access *a);
-bool access_source(const Planning *p, const Info *i,
-                   Access *a); /* of a dense view: what it copies, in its own shape */
+bool access_is_made(const Access *a);                        /* numbers or positions: there is nothing to read */
+Access access_source(const Planning *p, const Info *i); /* what a dense node copies, in its own shape */
 
 View planning_view(const Planning *p, const Node *n); /* of a node in memory, a view on one, or a scalar */
 View planning_place_view(const Planning *p, const Info *i); /* where its value is written */

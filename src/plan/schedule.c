@@ -57,16 +57,14 @@ void planning_schedule(Planning *p)
 
 void view_span(const View *v, Dtype dtype, int64_t *from, int64_t *to)
 {
-    int64_t size = (int64_t)type_bytes(v->type, dtype), low = 0, high = 0;
+    int64_t size = (int64_t)type_bytes(v->type, dtype);
+    *from = *to = v->offset;
+    if (!shape_size(v->shape)) return;
     for (int a = 0; a < v->shape.rank; a++) {
         int64_t reach = (v->shape.dim[a] - 1) * v->stride[a] * size;
-        if (reach < 0)
-            low += reach;
-        else
-            high += reach;
+        *(reach < 0 ? from : to) += reach;
     }
-    *from = v->offset + low;
-    *to = shape_size(v->shape) ? v->offset + high + size : *from;
+    *to += size;
 }
 
 static bool view_overlaps(const View *a, const View *b, Dtype dtype)
@@ -75,7 +73,7 @@ static bool view_overlaps(const View *a, const View *b, Dtype dtype)
     int64_t a0, a1, b0, b1;
     view_span(a, dtype, &a0, &a1);
     view_span(b, dtype, &b0, &b1);
-    return a0 < b1 && b0 < a1;
+    return a0 < a1 && b0 < b1 && a0 < b1 && b0 < a1;
 }
 
 static bool views_overlap(const View *a, int na, const View *b, int nb, Dtype dtype)

@@ -39,7 +39,7 @@ static void ranges_add(Verifying *v, Ranges *r, Range range)
 
 static bool range_meets(const Range *a, const Range *b)
 {
-    return a->slot == b->slot && a->from < b->to && b->from < a->to;
+    return a->slot == b->slot && a->from < a->to && b->from < b->to && a->from < b->to && b->from < a->to;
 }
 
 static int64_t verify_room(const Verifying *v, int slot)
@@ -58,7 +58,8 @@ static bool verify_range(const Verifying *v, const Range *r)
     }
     if (r->from == r->to) return false;
     if (r->from < 0 || r->to > verify_room(v, r->slot)) verifying_raise(v, "a view leaves its slot");
-    if (r->from % (int64_t)type_bytes(r->type, v->program->dtype)) verifying_raise(v, "a view is not aligned");
+    if (r->from % (int64_t)type_bytes(r->type, v->program->dtype))
+        verifying_raise(v, "a view is not aligned");
     return true;
 }
 
@@ -165,7 +166,8 @@ static void verify_bind(Verifying *v, const LoopPlan *l, const Bind *b, const Sl
         if (l->carry[b->carry].bytes != bytes) verifying_raise(v, "a carried value changes its size");
     } else if (b->kind == BIND_ELEMENT) {
         Range r = verify_plain_memory(v, &b->view, l->count * bytes);
-        if (bytes && l->count && b->stride != bytes) verifying_raise(v, "the elements of a sequence are not neighbours");
+        if (bytes && l->count > 1 && b->stride != bytes)
+            verifying_raise(v, "the elements of a sequence are not neighbours");
         (slot->output ? verify_write : verify_read)(v, r);
     } else if (b->kind == BIND_STAYS) {
         verify_read(v, verify_plain_memory(v, &b->view, bytes));
@@ -182,7 +184,8 @@ static void verify_loop(Verifying *v, const LoopPlan *l)
     verify_buffer(v, l->scalars_at, l->body->scalars * (int64_t)sizeof(double));
     for (size_t i = 0; i < v->own.count; i++)
         for (size_t k = 0; k < i; k++)
-            if ((v->own.range[i].write || v->own.range[k].write) && range_meets(&v->own.range[i], &v->own.range[k]))
+            if ((v->own.range[i].write || v->own.range[k].write) &&
+                range_meets(&v->own.range[i], &v->own.range[k]))
                 verifying_raise(v, "parts of a loop's memory overlap");
     plan_verify(l->body, v->arena);
 }
@@ -223,7 +226,8 @@ static void verify_scalars(const Verifying *v)
     for (int i = 0; i < v->program->scalar_steps; i++) {
         const ScalarStep *s = &v->program->scalar_step[i];
         for (int x = 0; x < ops_table[s->op].inputs; x++)
-            if (s->source[x] < 0 || s->source[x] >= s->target) verifying_raise(v, "a number is used before it is known");
+            if (s->source[x] < 0 || s->source[x] >= s->target)
+                verifying_raise(v, "a number is used before it is known");
     }
 }
 

@@ -342,6 +342,7 @@ static int sheet_model(const Safetensors *f, const char *name, const Settings *l
     if (!status) status = sheet_take_notes(f, *m, e);
     if (!status) status = sheet_take_all(f, &(*m)->store, STORE_MODEL, "", intro, "the file", e);
     if (!status) sheet_take_baseline(f, *m);
+    if (!status) (*m)->measured = true;
     settings_free(&s);
     return status;
 }
@@ -419,14 +420,22 @@ static int checkpoint_best_weights(const Safetensors *f, const Model *m, Store *
     return sheet_take_all(f, best, STORE_MODEL, checkpoint_best, intro, "the checkpoint", e);
 }
 
+/* The length of the run directory's name in that of its checkpoint. */
+static int checkpoint_run(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? (int)(slash - path) : (int)strlen(path);
+}
+
 static int checkpoint_take(const Safetensors *f, Model *m, Progress *p, Store *best, const char *path,
                            Error *e)
 {
     char intro[256];
-    snprintf(intro, sizeof intro, "%s: recipe and checkpoint are of different nets: ", path);
+    int run = checkpoint_run(path);
+    snprintf(intro, sizeof intro, "%.*s: recipe and checkpoint are of different nets: ", run, path);
     int status = checkpoint_progress(f, path, p, e);
     if (!status) status = sheet_take_all(f, &m->store, STORE_MODEL, "", intro, "the checkpoint", e);
-    snprintf(intro, sizeof intro, "%s: recipe and checkpoint differ: ", path);
+    snprintf(intro, sizeof intro, "%.*s: recipe and checkpoint differ: ", run, path);
     if (!status) status = checkpoint_extra(f, m, intro, e);
     if (!status) status = sheet_take_all(f, &m->store, STORE_ALL, "", intro, "the checkpoint", e);
     if (!status && p->best_epoch) status = checkpoint_best_weights(f, m, best, intro, e);

@@ -6,39 +6,42 @@
 #include "train/divergence.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { DIVERGENCE_PAST = 10 }; /* steps over which the growth of gradients is told */
 
 typedef struct Culprit {
-    Text layer; /* "layer 5, batchnorm"; empty: none found */
-    const char *where;
+    Text place; /* "layer 5, batchnorm, backward"; empty: none found */
     uint64_t step;
 } Culprit;
 
-/* A network whose layers' values and gradients are all results. */
+/* A network all of whose layers' values and gradients are results. */
 typedef struct Lens {
     Course *course;
     Blueprint *b;
     Network *n;
     int outputs;
     PlanOutput *output;
-    int *layer; /* of each output; ~layer for its gradient */
+    const char **place; /* of each output: what made it */
     void **memory;
-    size_t *size;
 } Lens;
 
-static void lens_add(Lens *l, Node *node, int layer, bool backward)
+static void lens_add(Lens *l, const Node *node, const char *place)
 {
     if (!node || node->type != TYPE_REAL) return;
     Arena *a = &l->n->graph->arena;
-    size_t size = (size_t)shape_size(node->shape);
-    l->output[l->outputs] =
-        (PlanOutput){arena_print(a, "%s.%d", backward ? "gradient" : "value", layer), node};
-    l->layer[l->outputs] = backward ? ~layer : layer;
-    l->size[l->outputs] = size;
-    l->memory[l->outputs++] = arena_new(a, size, sizeof(double));
+    l->place[l->outputs] = place;
+    l->output[l->outputs] = (PlanOutput){arena_print(a, "lens.%d", l->outputs), (Node *)(uintptr_t)node};
+    l->memory[l->outputs++] = arena_new(a, (size_t)shape_size(node->shape), sizeof(double));
+}
+
+/* What a layer hands back: the gradient of its input, and those of its parameters. */
+static void lens_add_backward(Lens *l, const NetworkLayer *layer, const Node *dx)
+{
+    const char *place = arena_print(&l->n->graph->arena, "layer %s, %s, backward", layer->path, layer->text);
+    lens_add(l, dx, place);
+    for (int i = 0; i < l->n->parameters; i++)
+        if (!strcmp(l->n->parameter[i].path, layer->path)) lens_add(l, l->n->parameter[i].gradient, place);
 }
 
 /* In the order in which data flows: forward, then backward. */
@@ -46,20 +49,23 @@ static void lens_grind(void *context)
 {
     Lens *l = context;
     Network *n = l->n;
-    size_t layers = (size_t)n->layers;
     Arena *a = &n->graph->arena;
-    Node **y = arena_new(a, layers, sizeof *y), **dy = arena_new(a, layers, sizeof *dy);
-    l->output = arena_new(a, 2 * layers, sizeof *l->output);
-    l->layer = arena_new(a, 2 * layers, sizeof *l->layer);
-    l->size = arena_new(a, 2 * layers, sizeof *l->size);
-    l->memory = arena_new(a, 2 * layers, sizeof *l->memory);
+    size_t layers = (size_t)n->layers, most = 2 * layers + (size_t)n->parameters + 2;
+    Node **x = arena_new(a, layers + 1, sizeof *x), **dx = arena_new(a, layers + 1, sizeof *dx);
+    l->output = arena_new(a, most, sizeof *l->output);
+    l->place = arena_new(a, most, sizeof *l->place);
+    l->memory = arena_new(a, most, sizeof *l->memory);
     for (size_t i = 0; i < layers; i++)
-        y[i] = n->layer[i].output;
-    autodiff_gradients(n->graph, l->b->scope, n->loss, NULL, n->layers, y, dy);
+        x[i] = n->layer[i].input;
+    x[layers] = n->output;
+    autodiff_gradients(n->graph, l->b->scope, n->loss, NULL, n->layers + 1, x, dx);
     for (int i = 0; i < n->layers; i++)
-        lens_add(l, y[i], i, false);
+        lens_add(l, n->layer[i].output,
+                 arena_print(a, "layer %s, %s, forward", n->layer[i].path, n->layer[i].text));
+    lens_add(l, n->loss, "the loss, forward");
+    lens_add(l, dx[layers], "the loss, backward");
     for (int i = n->layers - 1; i >= 0; i--)
-        lens_add(l, dy[i], i, true);
+        lens_add_backward(l, &n->layer[i], dx[i]);
 }
 
 static int lens_look(Lens *l, uint64_t step, Error *e)
@@ -82,8 +88,9 @@ static int lens_look(Lens *l, uint64_t step, Error *e)
 static bool lens_finite(const Lens *l, int output)
 {
     DataType real = model_real(l->course->m);
+    size_t size = (size_t)shape_size(l->output[output].node->shape);
     double value;
-    for (size_t i = 0; i < l->size[output]; i++) {
+    for (size_t i = 0; i < size; i++) {
         data_convert(&value, DATA_F64, (const char *)l->memory[output] + i * data_size(real), real, 1);
         if (!isfinite(value)) return false;
     }
@@ -92,15 +99,12 @@ static bool lens_finite(const Lens *l, int output)
 
 static void lens_find(const Lens *l, uint64_t step, Culprit *found)
 {
-    for (int i = 0; i < l->outputs; i++) {
-        if (lens_finite(l, i)) continue;
-        bool backward = l->layer[i] < 0;
-        const NetworkLayer *layer = &l->n->layer[backward ? ~l->layer[i] : l->layer[i]];
-        text_print(&found->layer, "layer %s, %s", layer->path, layer->text);
-        found->where = backward ? "backward" : "forward";
-        found->step = step;
-        return;
-    }
+    int i = 0;
+    while (i < l->outputs && lens_finite(l, i))
+        i++;
+    if (i == l->outputs) return;
+    text_print(&found->place, "%s", l->place[i]);
+    found->step = step;
 }
 
 /* Looks at the batch after p, in the model's state as it is. */
@@ -125,7 +129,7 @@ static int divergence_repeat(Course *c, const Progress *from, uint64_t failed, C
     double norm[DIVERGENCE_PAST + 1] = {0}, loss, last = 0, first = 0;
     Progress p = *from;
     int status = NUDGE_OK;
-    while (!status && p.step + 1 < failed && !found->where) {
+    while (!status && p.step + 1 < failed && !found->place.length) {
         if (p.step + 2 == failed) status = divergence_look(c, &p, found, e);
         if (status) return status;
         course_take(c, &p);
@@ -137,17 +141,7 @@ static int divergence_repeat(Course *c, const Progress *from, uint64_t failed, C
         if (!p.row || p.row == c->rows) course_end_epoch(&p);
     }
     *growth = first > 0 ? last / first : 0;
-    return status || found->where ? status : divergence_look(c, &p, found, e);
-}
-
-/* " (first in layer 5, batchnorm, backward)" */
-static void divergence_print_place(Culprit *found, uint64_t failed, bool loss, Text *out)
-{
-    if (found->where) text_print(out, " (first in %s, %s", text_end(&found->layer), found->where);
-    if (found->where && found->step != failed)
-        text_print(out, ", at step %llu", (unsigned long long)found->step);
-    if (!found->where && loss) text_print(out, " (first in the loss itself");
-    if (found->where || loss) text_put(out, ')');
+    return status || found->place.length ? status : divergence_look(c, &p, found, e);
 }
 
 static void divergence_print_number(Text *out, double value, int digits)
@@ -191,12 +185,15 @@ int divergence_explain(Course *c, const Store *store, const Progress *from, uint
                : isnan(loss) ? "loss became NaN"
                              : "weights became infinite or NaN",
                (unsigned long long)failed);
-    divergence_print_place(&found, failed, repeated && !isfinite(loss), &text);
+    if (repeated && found.place.length) text_print(&text, " (first in %s", text_end(&found.place));
+    if (repeated && found.step && found.step != failed)
+        text_print(&text, ", at step %llu", (unsigned long long)found.step);
+    if (repeated && found.place.length) text_put(&text, ')');
     if (good)
         text_print(&text, "; last good checkpoint: %s (step %llu)", good, (unsigned long long)good_step);
     divergence_advise(c, failed, growth, &text);
     error_set(e, NUDGE_DIVERGED, "%s", text_end(&text));
-    text_free(&found.layer);
+    text_free(&found.place);
     text_free(&text);
     return e->status;
 }

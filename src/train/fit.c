@@ -67,7 +67,7 @@ static int fit_rows(Fitting *t)
     t->held = t->apart ? f->validation->rows : f->data->rows - train;
     f->rows = train;
     f->validation_rows = t->held;
-    return model_measure(t->m, f->data, t->order, train, !f->measured, t->error);
+    return NUDGE_OK;
 }
 
 static int fit_choose_monitor(Fitting *t)
@@ -191,19 +191,27 @@ static int fit_evaluate(Fitting *t, double *loss, Metrics *metrics)
     return model_evaluate(t->m, t->judged, order, t->held, loss, metrics, t->error);
 }
 
-static int fit_end_epoch(Fitting *t)
+/* What is due at the end of an epoch whose validation is done. metrics NULL: there is none. */
+static int fit_judge(Fitting *t, double loss, double validation_loss, const Metrics *metrics)
 {
-    Metrics metrics = {0};
-    double loss = course_loss(&t->course, &t->now), validation_loss = (double)NAN;
-    int status = t->held ? fit_evaluate(t, &validation_loss, &metrics) : NUDGE_OK;
-    double value = t->monitor ? t->monitor->value(&metrics, false) : t->held ? validation_loss : loss;
+    double judged = metrics ? validation_loss : loss,
+           value = t->monitor ? t->monitor->value(metrics, false) : judged;
     bool better = fit_is_better(t, value);
     t->last_loss = loss;
     t->now.waited++;
-    if (!status && better) status = fit_keep(t, value, t->held ? validation_loss : loss);
-    const Metrics *judged = t->held ? &metrics : NULL;
-    if (!status && t->logs) status = trainlog_row(&t->log, &t->now, loss, validation_loss, judged, t->error);
-    if (!status) report_epoch(&t->report, &t->now, loss, validation_loss, judged, better);
+    int status = better ? fit_keep(t, value, judged) : NUDGE_OK;
+    if (!status && t->logs) status = trainlog_row(&t->log, &t->now, loss, validation_loss, metrics, t->error);
+    if (!status) report_epoch(&t->report, &t->now, loss, validation_loss, metrics, better);
+    return status;
+}
+
+static int fit_end_epoch(Fitting *t)
+{
+    Metrics metrics = {0};
+    double validation_loss = (double)NAN;
+    int status = t->held ? fit_evaluate(t, &validation_loss, &metrics) : NUDGE_OK;
+    if (!status)
+        status = fit_judge(t, course_loss(&t->course, &t->now), validation_loss, t->held ? &metrics : NULL);
     metrics_free(&metrics);
     course_end_epoch(&t->now);
     return status;
@@ -273,6 +281,7 @@ static int fit_begin(Fitting *t)
 {
     int status = fit_rows(t);
     if (!status) status = fit_choose_monitor(t);
+    if (!status) status = model_measure(t->m, t->f->data, t->order, t->f->rows, !t->m->measured, t->error);
     if (!status) status = fit_paths(t);
     if (!status) status = fit_position(t);
     if (!status) status = course_open(&t->course, t->m, t->f->data, t->order, t->f->rows, t->error);

@@ -15,7 +15,6 @@ typedef struct Fit {
     const Dataset *validation; /* NULL: the setting `validation` holds out a part of `data` */
     const char *directory; /* where checkpoint.safetensors, model.safetensors and log.csv go; NULL: nowhere */
     bool resume;           /* go on from the directory's checkpoint */
-    bool measured;         /* model_standardize was called; else it is done from the training rows */
     nudge_listener *listener; /* may be NULL */
     void *context;
     const char *const *names; /* of classes, for events; NULL: "class 0", ... */
@@ -30,7 +29,8 @@ typedef struct Fit {
     double seconds;
 } Fit;
 
-/* Trains. The model ends with the best weights by validation, or the last without one. NUDGE_DIVERGED: with the last
+/* Trains from step 0, or on from a checkpoint. What preprocessing needs is measured on the training rows unless the model
+ * knows it (model_standardize, an earlier run). The model ends with the best weights by validation, or the last without one. NUDGE_DIVERGED: with the last
  * good ones. fit_free releases what was found, also after a failure. */
 int fit_run(Model *m, Fit *f, Error *e);
 void fit_free(Fit *f);

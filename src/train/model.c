@@ -253,6 +253,7 @@ int model_clone(const Model *m, Model **copy, Error *e)
         store_assign(&(*copy)->store, &m->store);
         memcpy((*copy)->baseline, m->baseline, m->outputs * sizeof *m->baseline);
         (*copy)->steps = m->steps;
+        (*copy)->measured = m->measured;
     } else {
         model_free(*copy);
         *copy = NULL;

@@ -28,10 +28,8 @@ typedef struct Model {
     Task task;      /* complete: classes or targets are known */
     size_t outputs; /* numbers in a row of a prediction: classes, or targets */
     Store store;
-    Store backup; /* for a step that fails; empty before the first */
-    double *
-        baseline; /* [outputs] what the trivial predictor knows: shares of classes, means of targets; NaN before
-                       * training */
+    Store backup;     /* for a step that fails; empty before the first */
+    double *baseline; /* [outputs] shares of classes or means of targets in training; NaN before */
     size_t layers;
     ModelLayer *layer;
     char **group; /* paths of the layers with parameters */
@@ -41,6 +39,7 @@ typedef struct Model {
     size_t notes, note_room;
     uint64_t steps; /* updates since the optimizer began */
     bool ready;     /* the optimizer's states are those of its text */
+    bool measured;  /* what preprocessing subtracts and divides by is known, and belongs to the weights */
     struct Programs *programs;
 } Model;
 

@@ -338,6 +338,11 @@ void run_set(Run *r, RunScalar scalar, double value)
     if (i >= 0) r->workspace->scalar[i] = value;
 }
 
+bool run_wants(const Run *r, RunScalar scalar)
+{
+    return r->compiled->scalar[scalar] >= 0;
+}
+
 void run_output(Run *r, const char *name, void *memory)
 {
     r->workspace->slot[plan_slot(r->workspace->program, name)] = memory;

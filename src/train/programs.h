@@ -42,6 +42,7 @@ void run_end(Run *r); /* fine on zeros */
 /* Nothing if the program has no such slot or scalar. */
 void run_bind(Run *r, RunSlot slot, const void *memory);
 void run_set(Run *r, RunScalar scalar, double value);
+bool run_wants(const Run *r, RunScalar scalar);
 /* Runs it, on the model's threads unless they are at work already. */
 void run_go(Run *r);
 

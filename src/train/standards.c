@@ -14,6 +14,7 @@ static void model_put(Model *m, const char *name, const double *values)
 void model_standardize(Model *m, const double *mean, const double *scale, const double *target_mean,
                        const double *target_scale)
 {
+    m->measured = true;
     model_put(m, "input.mean", mean);
     model_put(m, "input.scale", scale);
     model_put(m, "target.mean", target_mean);

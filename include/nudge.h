@@ -96,7 +96,8 @@ NUDGE_API int nudge_fit(nudge *m, const float *x, const float *t, size_t rows, c
 
 /* One update from these rows, which goes on with the optimizer's state. weights: [rows], or NULL for all 1. *loss, if
  * not NULL: what the loss says of them before it. NUDGE_DIVERGED: the update was taken back. */
-NUDGE_API int nudge_step(nudge *m, const float *x, const float *t, const float *weights, size_t rows, float *loss);
+NUDGE_API int nudge_step(nudge *m, const float *x, const float *t, const float *weights, size_t rows,
+                         float *loss);
 
 /* y [rows, outputs]: a classifier gives probabilities. room is the number of floats y has room for. */
 NUDGE_API int nudge_predict(const nudge *m, const float *x, size_t rows, float *y, size_t room);
@@ -110,9 +111,9 @@ NUDGE_API size_t nudge_outputs(const nudge *m);
 
 /* What a running job says. Numbers that do not apply are NaN. */
 typedef struct nudge_event {
-    const char *kind;  /* "start" "epoch" "progress" "checkpoint" "warning" "result" "row" "end" */
-    const char *text;  /* for people: one or more lines, UTF-8, no final newline */
-    const char *json;  /* the same as one JSON object on one line */
+    const char *kind; /* "start" "epoch" "progress" "checkpoint" "warning" "result" "row" "end" */
+    const char *text; /* for people: one or more lines, UTF-8, no final newline */
+    const char *json; /* the same as one JSON object on one line */
     uint64_t epoch, epochs, step, steps;
     double loss, validation_loss;
 } nudge_event;
@@ -153,12 +154,16 @@ NUDGE_API void nudge_graph_free(nudge_graph *g); /* after its programs */
 NUDGE_API const char *nudge_graph_message(const nudge_graph *g, int status);
 
 /* Leaves. A name can be used in formulas from then on. dims: [rank], at most 8. */
-NUDGE_API nudge_tensor nudge_input(nudge_graph *g, const char *name, int rank, const int64_t *dims);    /* reals */
-NUDGE_API nudge_tensor nudge_integers(nudge_graph *g, const char *name, int rank, const int64_t *dims); /* int32_t */
-NUDGE_API nudge_tensor nudge_bytes(nudge_graph *g, const char *name, int rank, const int64_t *dims);    /* uint8_t */
+NUDGE_API nudge_tensor nudge_input(nudge_graph *g, const char *name, int rank,
+                                   const int64_t *dims); /* reals */
+NUDGE_API nudge_tensor nudge_integers(nudge_graph *g, const char *name, int rank,
+                                      const int64_t *dims); /* int32_t */
+NUDGE_API nudge_tensor nudge_bytes(nudge_graph *g, const char *name, int rank,
+                                   const int64_t *dims);               /* uint8_t */
 NUDGE_API nudge_tensor nudge_scalar(nudge_graph *g, const char *name); /* a number set before each run */
 /* Learnt, shared by all programs of the graph; initial: "glorot", "he", "normal(0, .02)", "0", ... */
-NUDGE_API nudge_tensor nudge_parameter(nudge_graph *g, const char *name, int rank, const int64_t *dims, const char *initial);
+NUDGE_API nudge_tensor nudge_parameter(nudge_graph *g, const char *name, int rank, const int64_t *dims,
+                                       const char *initial);
 
 /* A definition for later formulas: "gate(x): x*sigmoid(1.7*x)"; layers, losses and optimizers likewise. */
 NUDGE_API void nudge_define(nudge_graph *g, const char *row);
@@ -189,7 +194,8 @@ NUDGE_API const char *nudge_program_message(const nudge_program *p, int status);
 /* Memory of the caller for an input (read) or output (written), used by every run until bound anew. Reals are float or
  * double by dtype. What is never bound, inputs as zeros, has memory of the program's: nudge_memory. */
 NUDGE_API int nudge_bind(nudge_program *p, const char *name, void *memory);
-NUDGE_API void *nudge_memory(nudge_program *p, const char *name); /* of an input, output or parameter; or NULL */
+NUDGE_API void *nudge_memory(nudge_program *p,
+                             const char *name); /* of an input, output or parameter; or NULL */
 NUDGE_API int nudge_number(nudge_program *p, const char *name, double value); /* of a scalar */
 NUDGE_API int nudge_run(nudge_program *p);
 

@@ -1,5 +1,5 @@
-# Prints C files as one; script/amalgamate calls it with the files as arguments and `core`, the folders they may
-# include from. A project header is put in where it is first included, any other project file (.inc, .def) each time.
+# Prints C files as one; script/amalgamate calls it with the files as arguments `core`, the folders they may
+# include from, and `generated`, the folder of generated kernels or nothing. A project header is put in where it is first included, any other project file (.inc, .def) each time.
 # System headers move to the top, unless they are under a condition. Macros that a C file defines for itself end with
 # it, so that they need not be unique. Written for any awk.
 
@@ -53,6 +53,10 @@ function include_system(line, conditional)
 function include_project(from, line, conditional,    path)
 {
     path = "src/" included_name(line)
+    if (path ~ /^src\/cpu\/fused(_list)?\.inc$/) {
+        if (generated != "") put(generated "/" included_name(line), from, conditional)
+        return
+    }
     if (path in header_seen) return
     if (!index(" " core " ", " " folder_of(path) " "))
         fail(from " includes " path ", which is not in a folder of the core")
@@ -132,6 +136,7 @@ END {
     print_licence()
     print " */"
     printf "%s\n", features
+    if (generated != "") print "#define NUDGE_FUSED\n"
     print "/* Every product and sum is rounded by itself, so that results do not depend on the compiler's choices. */"
     print "#if defined(__clang__)"
     print "#pragma STDC FP_CONTRACT OFF"

@@ -15,6 +15,12 @@ fail() {
 "$SOURCE/script/amalgamate" "$work/two"
 cmp "$work/one/nudge.c" "$work/two/nudge.c"
 
+# With generated kernels, too, if the build has them.
+if [ -d "$BUILD/generated" ]; then
+    "$SOURCE/script/amalgamate" "$work/fast" "$BUILD/generated"
+    "${CC:-cc}" -fsyntax-only -I"$work/fast" "$work/fast/nudge.c" 2>"$work/said" || fail "$(cat "$work/said")"
+fi
+
 cd "$work/one"
 awk '!over && sub(/^ [*]     /, "") { print; over = /^}/ }' nudge.h >xor.c
 grep -q 'int main' xor.c || fail "nudge.h does not open with a program"

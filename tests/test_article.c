@@ -1,5 +1,5 @@
-/* The article's network: xor by 2-4-1 with sigmoids, half the squared error and plain gradient descent over all four
- * rows, in double. Its figures must come out to a relative 1e-9, by formulas and by a model. */
+/* The worked example of examples/xor (the network of an article): 2-4-1 with sigmoids, half the squared error and plain
+ * gradient descent over all four rows, in double. Its figures must come out to a relative 1e-9, by formulas and by a model. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* The documents say what is true: each example of docs/notation.md is a text that nudge takes, and gives the shape or the
  * message that stands beside it; docs/recipe.md has the keys of the table of settings, docs/reference.md the rows of
- * `nudge ops`. `test_docs --write` brings the last two up to date. */
+ * `nudge ops`. `test_docs --write` writes the last two anew. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -315,7 +315,7 @@ static void test_reference_page(void **state)
     docs_read(&is, "reference.md");
     if (strcmp(text_end(&want), text_end(&is)))
         fail_msg(
-            "docs/reference.md is not what the tables say; SOURCE=. test_docs --write brings it up to date");
+            "docs/reference.md is not what the tables say; SOURCE=. build/release/tests/test_docs --write mends it");
     text_free(&want);
     text_free(&is);
 }
@@ -347,7 +347,7 @@ static void test_recipe_page(void **state)
     recipe_make(&want, text_end(&is));
     if (strcmp(text_end(&want), text_end(&is)))
         fail_msg(
-            "docs/recipe.md has other keys than the table; SOURCE=. test_docs --write brings it up to date");
+            "docs/recipe.md has other keys than the table; SOURCE=. build/release/tests/test_docs --write mends it");
     text_free(&want);
     text_free(&is);
 }

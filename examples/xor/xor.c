@@ -1,4 +1,4 @@
-/* xor.c: the network of the article, from the article's initial weights, as a C program. It prints the article's table.
+/* xor.c: the worked example as a C program: sets its initial weights, trains, and prints what the net says to each row.
  *
  * cc xor.c -lnudge -lm */
 #include <nudge.h>

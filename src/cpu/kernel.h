@@ -22,7 +22,8 @@ typedef struct Kernel {
 /* Chooses a kernel: fills in tasks, scratch and detail. */
 typedef void KernelPrepare(const Program *p, Instruction *i, Isa isa);
 KernelPrepare group_prepare, combine_prepare, product_prepare, take_prepare, scatter_prepare, pick_prepare,
-    argmax_prepare, concat_prepare, pad_prepare;
+    argmax_prepare, concat_prepare, pad_prepare, conv_prepare, pool_argmax_prepare, pool_take_prepare,
+    pool_put_prepare;
 
 bool cpu_generated(const Backend *b); /* may groups run by generated kernels? run.c */
 

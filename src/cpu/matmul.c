@@ -133,7 +133,7 @@ static void matmul_packing(Matmul *p, const MatmulKernel *kernel)
     bool deep = p->depth > MATMUL_SHORT;
     bool streams = p->a_column == 1 && p->a_row * kernel->size % MATMUL_ALIAS != 0;
     p->pack_a = deep && !streams && p->columns > 4 * kernel->lanes;
-    p->pack_b = p->b_column != 1 || (deep && p->rows > 2 * kernel->rows);
+    p->pack_b = p->b_column != 1 || (deep && !p->b_near && p->rows > 2 * kernel->rows);
 }
 
 /* The time of a full task. Tiles of fewer than four rows take as long as four. */
@@ -231,6 +231,16 @@ void matmul_plan(Matmul *p)
     if (!p->tasks) return;
     if (p->way == MATMUL_TILES) matmul_plan_tiles(p, kernel);
     if (p->way == MATMUL_DOTS || p->way == MATMUL_SUMS) matmul_plan_line(p, kernel);
+}
+
+Matmul matmul_smaller(const Matmul *p, int64_t m, int64_t n, int64_t k)
+{
+    Matmul less = *p;
+    less.m = m, less.n = n, less.k = k;
+    if (!p->tasks) return less;
+    less.across = matmul_parts(n, p->columns);
+    less.tasks = less.across * matmul_parts(m, p->rows);
+    return less;
 }
 
 /* ---- Tasks ------------------------------------------------------------------------------------------------------ */

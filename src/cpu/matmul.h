@@ -35,6 +35,7 @@ typedef struct Matmul {
     MatmulType type;         /* of all three */
     Isa isa;                 /* one that the machine has */
     bool add;                /* C += instead of C = */
+    bool b_near; /* B is small and in the cache: it is not packed where its columns are adjacent */
 
     MatmulWay way;
     int64_t tasks;         /* independent of each other */
@@ -46,6 +47,9 @@ typedef struct Matmul {
 } Matmul;
 
 void matmul_plan(Matmul *p);
+/* A planned product cut down to another m, n and k, none of them larger: the plan serves it as it stands. */
+Matmul matmul_smaller(const Matmul *p, int64_t m, int64_t n, int64_t k);
+
 void matmul_task(const Matmul *p, const void *a, const void *b, void *c, int64_t task, void *scratch);
 
 /* The part of C that a task computes: what may be done with it while it is in the cache. */

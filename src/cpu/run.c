@@ -6,10 +6,22 @@
 #include <string.h>
 
 static KernelPrepare *const cpu_kernels[OP_COUNT] = {
-    [OP_copy] = group_prepare,     [OP_sum] = combine_prepare,   [OP_amax] = combine_prepare,
-    [OP_matmul] = product_prepare, [OP_take] = take_prepare,     [OP_scatter] = scatter_prepare,
-    [OP_pick] = pick_prepare,      [OP_argmax] = argmax_prepare, [OP_concat] = concat_prepare,
+    [OP_copy] = group_prepare,
+    [OP_sum] = combine_prepare,
+    [OP_amax] = combine_prepare,
+    [OP_matmul] = product_prepare,
+    [OP_take] = take_prepare,
+    [OP_scatter] = scatter_prepare,
+    [OP_pick] = pick_prepare,
+    [OP_argmax] = argmax_prepare,
+    [OP_concat] = concat_prepare,
     [OP_pad] = pad_prepare,
+    [OP_convolve] = conv_prepare,
+    [OP_convolve_input] = conv_prepare,
+    [OP_convolve_weight] = conv_prepare,
+    [OP_pool_argmax] = pool_argmax_prepare,
+    [OP_pool_take] = pool_take_prepare,
+    [OP_pool_put] = pool_put_prepare,
 };
 
 /* A backend's level: the instruction set, and ISA_COUNT more for the interpreter. */

@@ -136,6 +136,8 @@ Node *graph_node(Graph *g, OpCode op, int inputs, Node *const *input, int attrib
 {
     Node *few[INPUTS_FEW], **copy = few;
     int64_t numbers[ATTRIBUTES_MOST] = {0};
+    if (attributes > ATTRIBUTES_MOST)
+        graph_raise(g, g->origin, "%s: a tensor has at most %d axes", ops_table[op].name, RANK_MAX);
     if (inputs > INPUTS_FEW) copy = arena_new(&g->arena, (size_t)inputs, sizeof *copy);
     if (inputs) memcpy(copy, input, (size_t)inputs * sizeof *copy);
     if (attributes) memcpy(numbers, attribute, (size_t)attributes * sizeof *numbers);

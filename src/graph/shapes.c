@@ -548,9 +548,9 @@ static ShapeRule *const rule_table[OP_COUNT] = {
 
 void rules_infer(Graph *g, Node *n)
 {
-    int wanted = ops_table[n->op].inputs;
-    if (wanted >= 0 ? n->inputs != wanted : n->inputs < (n->op == OP_concat))
-        graph_raise(g, g->origin, "%s takes %d input%s, not %d", ops_table[n->op].name,
-                    wanted < 0 ? 1 : wanted, wanted == 1 ? "" : "s", n->inputs);
+    int wanted = ops_table[n->op].inputs, least = wanted < 0 ? n->op == OP_concat : wanted;
+    if (wanted < 0 ? n->inputs < least : n->inputs != least)
+        graph_raise(g, g->origin, "%s takes %s%d input%s, not %d", ops_table[n->op].name,
+                    wanted < 0 ? "at least " : "", least, least == 1 ? "" : "s", n->inputs);
     (ops_table[n->op].elementwise ? rule_element : rule_table[n->op])(g, n);
 }

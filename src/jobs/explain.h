@@ -1,5 +1,6 @@
 /* explain.h: what the files of `nudge explain` share: the numbers of the error flowing backward, for one row
- * (explain_row.c) or for many (explain_rows.c), and how they are said (explain_print.c, explain_json.c).
+ * (explain_row.c) or for many (explain_rows.c), and how they are said (explain_print.c, explain_formula.c,
+ * explain_json.c).
  *
  * Lists of numbers lie in the arena of the probe that computed them. */
 #ifndef JOBS_EXPLAIN_H
@@ -54,7 +55,6 @@ typedef struct Explanation {
     Probe probe;
     Probe batch_probe; /* of the batch that the row is in */
     size_t batch;
-    bool random; /* the net has layers that draw, such as dropout */
     double loss;
     Numbers target;     /* of the row, as the loss sees it; one for each output */
     Numbers prediction; /* of the model, as `predict` says it */
@@ -75,6 +75,14 @@ void explain_free(Explanation *x);
 
 void explain_print(const Explanation *x, Text *out);
 void explain_json(const Explanation *x, JsonWriter *w);
+
+/* What the loss is, in a few words; NULL: no words for it. */
+const char *explain_loss_note(const Explanation *x);
+
+/* The gradient at the net's output, and a layer's slope, with the numbers put into the formula; false, and nothing is
+ * written, where there is no formula to show. */
+bool explain_put_loss_formula(const Explanation *x, Text *out);
+bool explain_put_slope_formula(const ExplainLayer *l, Text *out);
 
 /* "step 0 of the recipe, before any update": which weights these are. */
 void explain_print_where(const Examined *x, size_t step, Text *out);

@@ -7,112 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PRINT_NAME = 28, PRINT_NOTES = 72 };
-
-/* ---- Losses whose gradient is short enough to be read -------------------------------------------------------- */
-
-/* y: the net's output; t: the target; p: the probability; n: how many outputs there are. A formula is shown only where
- * it gives the number that the chain rule gave. */
-typedef struct LossWords {
-    const char *loss, *formula, *note;
-    double (*value)(double y, double t, double p, double n);
-} LossWords;
-
-static double loss_difference(double y, double t, double p, double n)
-{
-    (void)p, (void)n;
-    return y - t;
-}
-
-static double loss_mean_difference(double y, double t, double p, double n)
-{
-    (void)p;
-    return 2 * (y - t) / n;
-}
-
-static double loss_chance(double y, double t, double p, double n)
-{
-    (void)y, (void)n;
-    return p - t;
-}
-
-static const LossWords explain_losses[] = {
-    {"sse", "y - t", "half the squared error", loss_difference},
-    {"mse", "2 (y - t)/n", "the squared error", loss_mean_difference},
-    {"cross_entropy", "p - t", "minus the logarithm of the true class's probability", loss_chance},
-    {"bce", "p - t", "minus the logarithm of the true class's probability", loss_chance},
-};
-
-static const LossWords *explain_loss_words(const char *loss)
-{
-    size_t length = strcspn(loss, " (");
-    for (size_t i = 0; i < sizeof explain_losses / sizeof *explain_losses; i++)
-        if (strlen(explain_losses[i].loss) == length && !memcmp(explain_losses[i].loss, loss, length))
-            return &explain_losses[i];
-    return NULL;
-}
-
-static const char *explain_loss_text(const Explanation *x)
-{
-    const Settings *s = &x->examined->model->settings;
-    bool classify = x->examined->model->task.classify;
-    return settings_is_set(s, "loss") ? settings_text(s, "loss") : classify ? "cross_entropy" : "mse";
-}
-
-/* ---- Formulas with numbers in them --------------------------------------------------------------------------- */
-
-typedef struct Named {
-    const char *name;
-    double value;
-} Named;
-
-static bool explain_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-static bool explain_word(char c)
-{
-    return explain_letter(c) || (c >= '0' && c <= '9') || c == '.';
-}
-
-/* A number within a formula: negative ones in brackets unless they come first. */
-static void explain_put_number(Text *out, double value, bool first)
-{
-    bool brackets = value < 0 && !first;
-    if (brackets) text_put(out, '(');
-    numeral_print(out, value);
-    if (brackets) text_put(out, ')');
-}
-
-/* Writes the formula with numbers for names; false, and nothing written, if it has a name that is not among them. */
-static bool explain_put_formula(Text *out, const char *formula, const Named *named, size_t names)
-{
-    size_t begin = out->length;
-    for (const char *s = formula; *s;) {
-        size_t length = 0, k = 0;
-        while (explain_word(s[length]))
-            length++;
-        if (!length) {
-            if (*s != '*')
-                text_put(out, *s);
-            else
-                text_print(out, "%s", s[1] == '(' ? " " : " x ");
-            s++;
-            continue;
-        }
-        while (k < names && (strlen(named[k].name) != length || memcmp(named[k].name, s, length)))
-            k++;
-        bool plain = !explain_letter(*s) || s[length] == '(';
-        if (!plain && k == names) return out->length = begin, false;
-        if (plain)
-            text_append(out, s, length);
-        else
-            explain_put_number(out, named[k].value, out->length == begin);
-        s += length;
-    }
-    return true;
-}
+enum { PRINT_NAME = 28, PRINT_NOTES = 72, PRINT_ALONE = 22 }; /* columns */
 
 /* ---- The row ------------------------------------------------------------------------------------------------- */
 
@@ -145,7 +40,8 @@ static void explain_put_column(const Explanation *x, const Column *c, Text *out)
     size_t level = 0;
     while (level < c->level_count && explain_input(x, c->first + level) == 0)
         level++;
-    text_print(out, "%s", level < c->level_count ? c->levels[level] : "?");
+    char shown[CELL_SHOWN];
+    text_print(out, "%s", level < c->level_count ? cell_shown(shown, c->levels[level]) : "?");
 }
 
 static void explain_put_inputs(const Explanation *x, Text *out)
@@ -164,7 +60,8 @@ static void explain_put_inputs(const Explanation *x, Text *out)
 static void explain_put_class(const Explanation *x, size_t class, Text *out)
 {
     const char *const *names = x->examined->names;
-    names ? text_print(out, "%s", names[class]) : text_print(out, "class %zu", class);
+    char shown[CELL_SHOWN];
+    names ? text_print(out, "%s", cell_shown(shown, names[class])) : text_print(out, "class %zu", class);
 }
 
 static size_t explain_likeliest(const Explanation *x)
@@ -206,7 +103,7 @@ static void explain_put_predicted(const Explanation *x, Text *out)
 
 static void explain_print_row(const Explanation *x, Text *out)
 {
-    const LossWords *words = explain_loss_words(explain_loss_text(x));
+    const char *note = explain_loss_note(x);
     text_print(out, "row %zu   ", x->row + 1);
     explain_put_inputs(x, out);
     text_print(out, "   expected ");
@@ -215,7 +112,7 @@ static void explain_print_row(const Explanation *x, Text *out)
     explain_put_predicted(x, out);
     text_print(out, "   loss ");
     numeral_print(out, x->loss);
-    text_print(out, " (%s%s%s)\n", explain_loss_text(x), words ? ": " : "", words ? words->note : "");
+    text_print(out, " (%s%s%s)\n", blueprint_loss(x->probe.blueprint), note ? ": " : "", note ? note : "");
 }
 
 void explain_print_where(const Examined *x, size_t step, Text *out)
@@ -282,8 +179,7 @@ static void explain_put_signed(Text *out, const double *value, size_t count)
 
 static void explain_print_forward(const Explanation *x, Text *out)
 {
-    text_print(out, "\nforward%s\n",
-               x->random ? ", with what is drawn in this step (predicted is without)" : "");
+    text_print(out, "\nforward\n");
     for (int i = 0; i < x->layers; i++) {
         size_t line = out->length;
         explain_put_name(x, &x->layer[i], out);
@@ -294,41 +190,6 @@ static void explain_print_forward(const Explanation *x, Text *out)
 }
 
 /* ---- Backward: the loss ----------------------------------------------------------------------------------------- */
-
-static double explain_chance(const Explanation *x, size_t output)
-{
-    bool one = x->examined->model->task.classify && x->output.count == 1;
-    if (one) output = 1;
-    return output < x->prediction.count ? x->prediction.value[output] : (double)NAN;
-}
-
-static bool explain_formula_holds(const Explanation *x, const LossWords *words)
-{
-    for (size_t i = 0; i < x->arriving.count; i++) {
-        double got = x->arriving.value[i];
-        double said = words->value(x->output.value[i], x->target.value[i], explain_chance(x, i),
-                                   (double)x->output.count);
-        if (!(fabs(said - got) <= 1e-4 * fmax(1, fabs(got)))) return false;
-    }
-    return true;
-}
-
-static void explain_put_loss_formula(const Explanation *x, Text *out)
-{
-    const LossWords *words = explain_loss_words(explain_loss_text(x));
-    if (!words || !explain_formula_holds(x, words)) return;
-    const Named named[] = {{"y", x->output.value[0]},
-                           {"t", x->target.value[0]},
-                           {"p", explain_chance(x, 0)},
-                           {"n", (double)x->output.count}};
-    bool one = x->output.count == 1;
-    const char *formula = one && !strcmp(words->formula, "2 (y - t)/n") ? "2 (y - t)" : words->formula;
-    if (one)
-        explain_put_formula(out, formula, named, sizeof named / sizeof *named);
-    else
-        text_print(out, "%s", formula);
-    text_print(out, " = ");
-}
 
 /* What is wanted instead. */
 static void explain_put_verdict(const Explanation *x, Text *out)
@@ -346,7 +207,7 @@ static void explain_put_verdict(const Explanation *x, Text *out)
                    : d[0] > 0 ? "the prediction is too high"
                               : "the prediction is right");
     if (!classify || (x->arriving.count > 1 && d[up] == d[down])) return;
-    if (x->arriving.count == 1) up = d[0]<0, down = d[0]> 0;
+    if (x->arriving.count == 1) up = d[0] < 0 ? 1 : 0, down = 1 - up; /* one output tells two classes apart */
     text_print(out, "\tmore of ");
     explain_put_class(x, up, out);
     text_print(out, ", less of ");
@@ -363,7 +224,7 @@ static void explain_print_loss(const Explanation *x, Text *out)
         text_print(out, "nothing flows back\n");
         return;
     }
-    explain_put_loss_formula(x, out);
+    if (explain_put_loss_formula(x, out)) text_print(out, " = ");
     numeral_print_list(out, x->arriving.value, x->arriving.count);
     explain_put_verdict(x, out);
     text_put(out, '\n');
@@ -488,17 +349,13 @@ static void explain_put_slopes(const ExplainLayer *l, Text *out)
         flat += l->slope.value[i] == 0;
     }
     text_print(out, "x slope ");
-    const Named named[] = {{"x", l->in.value[0]}, {"y", l->out.value[0]}, {"dy", 1}};
-    if (l->slope.count == 1 && l->rule &&
-        explain_put_formula(out, l->rule, named, sizeof named / sizeof *named))
-        text_print(out, " = ");
+    if (explain_put_slope_formula(l, out)) text_print(out, " = ");
     if (l->slope.count <= NUMERAL_FEW) {
         numeral_print_list(out, l->slope.value, l->slope.count);
         return;
     }
     numeral_print(out, low);
-    text_print(out, " to ");
-    numeral_print(out, high);
+    if (high > low) text_print(out, " to "), numeral_print(out, high);
     if (flat) text_print(out, " (%zu of %zu are 0)", flat, l->slope.count);
 }
 
@@ -623,15 +480,23 @@ static bool explain_in_batch(const Explanation *x)
     return false;
 }
 
+/* A model that was trained keeps its weights, but not what its optimizer remembered. */
+static bool explain_forgot(const Explanation *x)
+{
+    const Store *s = &x->examined->model->store;
+    for (size_t i = 0; x->examined->trained && i < s->count; i++)
+        if (!tensor_in(s->list[i], STORE_MODEL)) return true;
+    return false;
+}
+
 /* "largest nudges (sgd, lr 1)" */
 static void explain_put_optimizer(const Explanation *x, Text *out)
 {
-    const char *optimizer = settings_text(&x->examined->model->settings, "optimizer");
+    const char *optimizer = blueprint_optimizer(x->probe.blueprint);
     char rate[NUMBER_ROOM];
-    if (!optimizer) optimizer = "adam";
     text_print(out, "largest nudges (%.*s", (int)strcspn(optimizer, " ("), optimizer);
     if (isfinite(x->rate)) text_print(out, ", lr %s", number_print_short(rate, x->rate, 4));
-    text_print(out, "%s)", x->examined->trained ? ", begun anew" : "");
+    text_print(out, "%s)", explain_forgot(x) ? ", begun anew" : "");
 }
 
 static void explain_put_change(Text *out, Numbers change, size_t place, int width)
@@ -651,29 +516,41 @@ static bool explain_outvoted(const ExplainNudge *n)
     return p->nudge.value && p->batch.value && p->nudge.value[n->place] * p->batch.value[n->place] < 0;
 }
 
-static void explain_print_nudges(const Explanation *x, Text *out)
+/* The width of the first column: names under a heading. */
+static size_t explain_nudge_width(const Explanation *x, size_t heading)
 {
-    Text head = {0}, batch = {0};
-    explain_put_optimizer(x, &head);
-    text_print(&batch, "%s of %zu", explain_in_batch(x) ? "the batch" : "a batch", x->batch);
-    size_t width = head.length;
+    size_t width = heading;
     for (size_t i = 0; i < x->nudges; i++) {
         Text name = {0};
         explain_put_element(&x->nudge[i], &name);
         if (name.length + 2 > width) width = name.length + 2;
         text_free(&name);
     }
-    text_print(out, "\n%-*s%22s%*s\n", (int)width, text_end(&head), "this row alone", (int)batch.length + 5,
+    return width;
+}
+
+static void explain_print_nudge(const ExplainNudge *n, size_t width, int alone, int batch, Text *out)
+{
+    size_t line = out->length;
+    text_print(out, "  ");
+    explain_put_element(n, out);
+    numeral_pad(out, line, width);
+    explain_put_change(out, n->parameter->nudge, n->place, alone);
+    explain_put_change(out, n->parameter->batch, n->place, batch);
+}
+
+static void explain_print_nudges(const Explanation *x, Text *out)
+{
+    Text head = {0}, batch = {0};
+    explain_put_optimizer(x, &head);
+    text_print(&batch, "     %s of %zu", explain_in_batch(x) ? "the batch" : "a batch", x->batch);
+    size_t width = explain_nudge_width(x, head.length);
+    text_print(out, "\n%-*s%*s%s\n", (int)width, text_end(&head), PRINT_ALONE, "this row alone",
                text_end(&batch));
     bool outvoted = false;
     for (size_t i = 0; i < x->nudges; i++) {
         const ExplainNudge *n = &x->nudge[i];
-        size_t line = out->length;
-        text_print(out, "  ");
-        explain_put_element(n, out);
-        numeral_pad(out, line, width);
-        explain_put_change(out, n->parameter->nudge, n->place, 22);
-        explain_put_change(out, n->parameter->batch, n->place, (int)batch.length + 5);
+        explain_print_nudge(n, width, PRINT_ALONE, (int)batch.length, out);
         if (!outvoted && explain_outvoted(n)) text_print(out, "     the other rows outvote this one");
         outvoted |= explain_outvoted(n);
         text_put(out, '\n');

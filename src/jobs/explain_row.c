@@ -94,7 +94,6 @@ static void explain_want_all(void *context)
     explain_want_layers(x);
     explain_want_parameters(x);
     x->wanted_loss = probe_want(&x->probe, x->probe.network->loss);
-    x->random = graph_find_leaf(x->probe.network->graph, "seed") != NULL;
 }
 
 /* ---- What comes back --------------------------------------------------------------------------------------- */
@@ -332,7 +331,7 @@ static int explain_batch(Explanation *x, Error *e)
 int explain_row(Explanation *x, Error *e)
 {
     Examined *from = x->examined;
-    int status = probe_open(&x->probe, from->model, from->rows, &x->row, 1, from->steps, e);
+    int status = probe_open_still(&x->probe, from->model, from->rows, &x->row, 1, from->steps, e);
     if (!status) status = probe_build(&x->probe, explain_want_all, x, e);
     if (!status) status = probe_compile(&x->probe, e);
     if (status) return status;

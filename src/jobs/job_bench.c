@@ -383,17 +383,25 @@ static int bench_check_names(Job *job)
     return profiled && !bench_find(profiled) ? bench_unknown(job, profiled) : NUDGE_OK;
 }
 
+/* A single instruction is too short to share, so a profile is of one thread unless more are asked for. */
+static size_t bench_threads(Job *job)
+{
+    int64_t given = settings_integer(&job->given, "threads");
+    if (given > 0) return (size_t)given;
+    return job_option(job, "profile") ? 1 : (size_t)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
 static int bench_machine(Bench *b)
 {
-    int64_t threads = settings_integer(&b->job->given, "threads");
-    b->threads = threads > 0 ? (size_t)threads : (size_t)sysconf(_SC_NPROCESSORS_ONLN);
+    b->threads = bench_threads(b->job);
     b->isa = isa_best();
     b->pool = threads_new((int)b->threads);
     if (!b->pool) return error_memory(b->job->error);
+    bool alone = b->threads == 1;
     b->flops_alone = peak_flops(b->isa, NULL);
-    b->flops = peak_flops(b->isa, b->pool);
+    b->flops = alone ? b->flops_alone : peak_flops(b->isa, b->pool);
     b->bandwidth_alone = peak_bandwidth(BENCH_BIG, NULL);
-    b->bandwidth = peak_bandwidth(BENCH_BIG, b->pool);
+    b->bandwidth = alone ? b->bandwidth_alone : peak_bandwidth(BENCH_BIG, b->pool);
     if (!(b->flops > 0 && b->bandwidth > 0)) return error_memory(b->job->error);
     return bench_say_start(b);
 }

@@ -53,8 +53,7 @@ static void ops_add(OpsList *l, OpsEntry e)
 static void ops_add_native(OpsList *l, const NativeNote *n)
 {
     int op = ops_find(n->name);
-    size_t length = strlen(n->takes);
-    bool layer = length > 4 && !strcmp(n->takes + length - 4, " net");
+    bool layer = strstr(n->takes, " net") != NULL;
     ops_add(l, (OpsEntry){.name = n->name,
                           .category = layer ? "layer" : ops_whole,
                           .takes = n->takes,

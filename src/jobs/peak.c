@@ -11,7 +11,7 @@
 enum {
     PEAK_CHAINS = 12,    /* sums that do not wait for each other: latency 4 on 2 units, and some to spare */
     PEAK_TURNS = 400000, /* about a millisecond or two */
-    PEAK_BLOCKS = 12,    /* the best counts: machines are noisy */
+    PEAK_BLOCKS = 8,     /* the best counts: machines are noisy */
     PEAK_LINE = 64,
     PEAK_MOVED = 32 << 20, /* bytes a block of the bandwidth test moves at least */
     PEAK_LEAST = 16 << 10

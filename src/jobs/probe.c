@@ -19,20 +19,38 @@ static int probe_take(Probe *p, const Dataset *data, const size_t *row, size_t n
     return status;
 }
 
-int probe_open(Probe *p, Model *m, const Dataset *data, const size_t *row, size_t n, double steps, Error *e)
+static int probe_build_network(Probe *p, const Dataset *data, size_t n, bool still, Error *e)
 {
-    *p = (Probe){.model = m, .steps = steps};
-    arena_init(&p->arena, e);
-    int status = data ? probe_take(p, data, row, n, e) : NUDGE_OK;
-    if (status) return status;
+    Model *m = p->model;
     p->blueprint = programs_lock(m->programs);
     programs_unlock(m->programs);
     Binding k = {.mode = MODE_TRAIN,
                  .rows = n,
                  .weighted = data && data->weight,
-                 .scheduled = strcmp(settings_text(&m->settings, "schedule"), "constant") != 0};
+                 .scheduled = strcmp(settings_text(&m->settings, "schedule"), "constant") != 0,
+                 .still = still};
     p->network = network_build(p->blueprint, &k, e);
     return p->network ? NUDGE_OK : e->status;
+}
+
+static int probe_begin(Probe *p, Model *m, const Dataset *data, const size_t *row, size_t n, double steps,
+                       bool still, Error *e)
+{
+    *p = (Probe){.model = m, .steps = steps};
+    arena_init(&p->arena, e);
+    int status = data ? probe_take(p, data, row, n, e) : NUDGE_OK;
+    return status ? status : probe_build_network(p, data, n, still, e);
+}
+
+int probe_open(Probe *p, Model *m, const Dataset *data, const size_t *row, size_t n, double steps, Error *e)
+{
+    return probe_begin(p, m, data, row, n, steps, false, e);
+}
+
+int probe_open_still(Probe *p, Model *m, const Dataset *data, const size_t *row, size_t n, double steps,
+                     Error *e)
+{
+    return probe_begin(p, m, data, row, n, steps, true, e);
 }
 
 void probe_close(Probe *p)

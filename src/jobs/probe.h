@@ -1,7 +1,7 @@
 /* probe.h: numbers out of a network: the values of any nodes of its graph, for rows of a dataset and a model's weights.
  * For the jobs that look inside (explain, inspect, check); knows train/ and plan/.
  *
- *     probe_open(&p, model, data, row, n, e);        builds the graph of a training step for these rows
+ *     probe_open(&p, model, data, row, n, steps, e)  builds the graph of a training step for these rows
  *     probe_build(&p, body, context, e);             body asks for nodes: i = probe_want(&p, node), and may raise
  *     probe_compile(&p, e);
  *     probe_go(&p);                                  as often as weights change
@@ -36,8 +36,11 @@ typedef struct Probe {
 } Probe;
 
 /* The network of a training step of the model for rows row[0..n) of the dataset; data NULL: nothing can be run. After
- * a failure, too, probe_close must be called. */
+ * a failure, too, probe_close must be called. probe_open_still: layers behave as in prediction (no dropout, no
+ * statistics of the batch), so that a single row gives what `predict` says. */
 int probe_open(Probe *p, Model *m, const Dataset *data, const size_t *row, size_t n, double steps, Error *e);
+int probe_open_still(Probe *p, Model *m, const Dataset *data, const size_t *row, size_t n, double steps,
+                     Error *e);
 void probe_close(Probe *p); /* fine on zeros */
 
 /* Runs body, which may raise and extend the graph. */

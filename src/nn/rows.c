@@ -9,6 +9,10 @@ static const struct {
 } rows_list[] = {
     {ops_definitions, &ops_definitions_count},
     {nn_layers, &nn_layers_count},
+    {nn_images, &nn_images_count},
+    {nn_norms, &nn_norms_count},
+    {nn_attention, &nn_attention_count},
+    {nn_recurrent, &nn_recurrent_count},
     {nn_losses, &nn_losses_count},
     {nn_optimizers, &nn_optimizers_count},
     {nn_schedules, &nn_schedules_count},

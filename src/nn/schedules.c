@@ -22,6 +22,15 @@ const Definition nn_schedules[] = {
      "rise(t, warmup)*(floor + (1 - floor)*(1 + cos(pi*progress(t, steps, warmup)))/2)",
      NULL, "a rise, then half a cosine down to floor (Loshchilov and Hutter 2016)", 0},
 
+    {"helper", "ease(from, to, part): to + (from - to)*(1 + cos(pi*clip(part, 0, 1)))/2", NULL,
+     "from one number to another by half a cosine", 0},
+    {"schedule",
+     "one_cycle(t, steps, rise=.3, start=.04, end=4e-6): peak = max(rise*steps - 1, 1e-9); s = t - 1; "
+     "where(s <= peak, ease(start, 1, s/peak), ease(1, end, (s - peak)/max(steps - 1 - peak, 1e-9)))",
+     NULL,
+     "half a cosine up over a share of the steps, then one down (Smith 2018; OneCycleLR, without its momentum)",
+     0},
+
     {"clip", "value(g, limit): clip(g, -limit, limit)", NULL, "each element of the gradient within limit", 0},
     {"clip", "norm(g, gnorm, limit): g*min(1, limit/(gnorm + 1e-6))", NULL,
      "the gradient scaled so that the norm of all gradients together, gnorm, is at most limit (Pascanu et al. 2012)",

@@ -250,6 +250,7 @@ static Instance *instance_make(Evaluation *e, const Row *row, const Value *value
     s->draft.own = s->draft.count;
     Evaluation in = row_enter(e, row);
     in.draft = &s->draft;
+    in.see = NULL; /* what is in a body is no layer of the net */
     row_bind(&in, row, s->value);
     instance_output(&in, s, evaluate(&in, row->body));
     s->body.inputs = s->draft.count;
@@ -348,7 +349,9 @@ static Value apply_value(Evaluation *e, const Syntax *s, Value net)
 {
     if (s->parts != 1 || s->part[0].name)
         evaluation_raise(e, NULL, "%s is a net here; it takes one tensor", s->name);
-    return value_node(evaluation_net(e, net, "", evaluate_tensor(e, s->part[0].syntax)));
+    Evaluation in = *e;
+    in.see = NULL; /* a layer's own business */
+    return value_node(evaluation_net(&in, net, "", evaluate_tensor(e, s->part[0].syntax)));
 }
 
 Value apply_call(Evaluation *e, const Syntax *s)

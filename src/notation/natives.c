@@ -50,15 +50,14 @@ static int native_word(const Word *word, int words, const char *name)
     return -1;
 }
 
-/* Takes a list from the positional arguments at `at`: one tuple, or all of them. */
-static Value native_list(Evaluation *e, int count, const Argument *argument, int *at)
+/* Takes a list from the positional arguments at `at`: one tuple, or all of them. Layers of a layer wait until they are
+ * asked for. */
+static Value native_list(int count, const Argument *argument, int *at, Value list)
 {
-    Value first = value_force(e, argument[*at].value);
-    if (first.kind == VALUE_TUPLE) return ++*at, first;
-    Value list = value_tuple(e, count);
+    if (argument[*at].value.kind == VALUE_TUPLE) return argument[(*at)++].value;
     list.count = 0;
     for (; *at < count && !argument[*at].name; ++*at)
-        list.item[list.count++] = value_force(e, argument[*at].value);
+        list.item[list.count++] = argument[*at].value;
     return list;
 }
 
@@ -97,7 +96,7 @@ static void native_match(Evaluation *e, const char *takes, int count, const Argu
             evaluation_raise(e, argument[i].origin, "%s has one argument too many here; it takes %s",
                              given->name, native_takes(e, takes));
         if (word[next].list)
-            given->value[next] = native_list(e, count, argument, &i);
+            given->value[next] = native_list(count, argument, &i, value_tuple(e, count));
         else
             given->value[next] = argument[i++].value;
         if (!given_is(given, next)) value_tensor(e, given->value[next]); /* a loop without a value: raises */
@@ -316,10 +315,51 @@ static const NativeRow natives_table[] = {
       "in training, a share p (.5) of x becomes 0 and the rest is enlarged by 1/(1 - p) (Srivastava et al. 2014)"},
      NULL,
      native_dropout},
+    {{"convolve", "x w stride? padding? dilation? groups? size?",
+      "y[n, o, p] = sum of x[n, c, p*stride - padding + k*dilation]*w[o, c, k], in groups of channels, along one to three "
+      "axes; size: of the result, if it is not what fits"},
+     NULL,
+     native_convolve},
+    {{"convolve_input", "y w stride? padding? dilation? groups? size?",
+      "convolve transposed: what y [n, o, p] came from, [n, c, size]"},
+     NULL,
+     native_convolve_input},
+    {{"convolve_weight", "x y stride? padding? dilation? groups? size?",
+      "the gradient of convolve with respect to w [o, c, size]"},
+     NULL,
+     native_convolve_weight},
+    {{"pool_argmax", "x size stride? padding? dilation?",
+      "where in each plane of x [n, c, ..] the largest of each window stands (i32), the first of equals"},
+     NULL,
+     native_pool_argmax},
+    {{"pool_take", "x i", "the elements of the planes of x at the positions i"}, NULL, native_pool_take},
+    {{"pool_put", "x i size", "the sum of elements x into zero planes at the positions i"},
+     NULL,
+     native_pool_put},
+    {{"kernel_shape", "x n size groups? transposed?", "the shape of the weights that make n channels of x"},
+     NULL,
+     native_kernel_shape},
+    {{"unfolded", "x size stride padding dilation more",
+      "the spatial sizes of x when it has been convolved in reverse"},
+     NULL,
+     native_unfolded},
+    {{"each", "n count", "a tuple of so many numbers, from one for all or from a tuple"}, NULL, native_each},
+    {{"resized", "x size scale mode", "the spatial sizes of x when it has been resized"},
+     NULL,
+     native_resized},
     {{"residual", "x net", "x plus what layers make of it (He et al. 2016)"}, "layer", native_residual},
     {{"repeat", "x n net", "n copies of layers in sequence, each with its own parameters"},
      "layer",
      native_repeat},
+    {{"parallel", "x net.. join? axis?",
+      "what each of several nets makes of x, joined: concat along an axis (1), or add, mul, max ... of them"},
+     "layer",
+     native_parallel},
+    {{"share", "x place net",
+      "layers with the parameters of the layer at a place in the whole net: share(0, dense(9, bias=false)) uses 0.weight; "
+      "(3, 1) is the place 3.1"},
+     "layer",
+     native_share},
 };
 
 static Value native_row(Evaluation *e, void *context, int count, const Argument *argument)
@@ -339,6 +379,9 @@ static void natives_add_constants(Scope *s)
         {"true", 1}, {"false", 0}, {"pi", 3.14159265358979323846}, {"inf", HUGE_VAL}, {"nan", (double)NAN}};
     for (size_t i = 0; i < sizeof number / sizeof *number; i++)
         scope_add_number(s, number[i].name, number[i].value);
+    static const char *const word[] = {"same", "valid", "nearest", "bilinear", "trilinear"};
+    for (size_t i = 0; i < sizeof word / sizeof *word; i++)
+        scope_add_value(s, word[i], (Value){.kind = VALUE_WORD, .word = word[i]});
     for (Type t = TYPE_REAL; t <= TYPE_U8; t++)
         scope_add_value(s, type_name[t], (Value){.kind = VALUE_WORD, .word = type_name[t]});
 }

@@ -7,7 +7,7 @@
 
 #include "notation/evaluate.h"
 
-enum { GIVEN_MOST = 5 };
+enum { GIVEN_MOST = 7 };
 
 typedef struct Given {
     const char *name;        /* of the native, for messages */
@@ -33,6 +33,9 @@ GivenFunction native_reshape, native_flatten, native_transpose, native_expand, n
     native_concat, native_stack, native_split, native_take, native_scatter, native_pick,
     native_onehot;                                           /* shaping.c */
 GivenFunction native_uniform, native_normal, native_dropout; /* drawing.c */
-GivenFunction native_residual, native_repeat;                /* net.c */
+GivenFunction native_convolve, native_convolve_input, native_convolve_weight, native_pool_argmax,
+    native_pool_take, native_pool_put, native_kernel_shape, native_unfolded, native_each,
+    native_resized;                                                          /* convolving.c */
+GivenFunction native_residual, native_repeat, native_parallel, native_share; /* net.c */
 
 #endif

@@ -80,6 +80,80 @@ Value native_residual(Evaluation *e, const Given *given)
     return value_node(graph_binary(e->graph, OP_add, x, y));
 }
 
+/* ---- Branches ---- */
+
+/* What joins two results, by its name: an elementwise operation. */
+static OpCode parallel_join(Evaluation *e, const char *join)
+{
+    int op = join ? ops_find(join) : -1;
+    if (op < 0 || !ops_table[op].elementwise || ops_table[op].inputs != 2)
+        evaluation_raise(e, NULL,
+                         "parallel: join is concat, or an operation on two tensors such as add, not %s",
+                         join ? join : "this");
+    return (OpCode)op;
+}
+
+static Node *parallel_fold(Evaluation *e, OpCode op, int count, Node *const *y)
+{
+    Arena *a = &e->graph->arena;
+    Node *sum = y[0];
+    for (int i = 1; i < count; i++) {
+        if (!shape_equal(sum->shape, y[i]->shape))
+            evaluation_raise(e, NULL, "parallel: net 0 gives %s, net %d gives %s; to %s they must agree",
+                             shape_text(a, sum->shape), i, shape_text(a, y[i]->shape), ops_table[op].name);
+        sum = graph_binary(e->graph, op, sum, y[i]);
+    }
+    return sum;
+}
+
+Value native_parallel(Evaluation *e, const Given *given)
+{
+    Arena *a = &e->graph->arena;
+    Node *x = given_tensor(e, given, 0);
+    int nets = given->value[1].kind == VALUE_TUPLE ? given->value[1].count : 0;
+    if (!nets)
+        evaluation_raise(e, NULL, "parallel needs nets to apply, such as parallel(dense(8) relu, dense(8))");
+    Node **y = arena_new(a, (size_t)nets, sizeof *y);
+    for (int i = 0; i < nets; i++)
+        y[i] = evaluation_net(e, given->value[1].item[i], arena_print(a, "%d", i), x);
+    const char *join = given_is(given, 2) ? value_word(given->value[2]) : "concat";
+    if (!join || strcmp(join, "concat")) return value_node(parallel_fold(e, parallel_join(e, join), nets, y));
+    Value axis = given_is(given, 3) ? given->value[3] : value_number(e, 1);
+    return value_node(graph_concat(e->graph, nets, y, given_axis(e, given, axis, y[0]->shape)));
+}
+
+/* ---- Sharing ---- */
+
+/* The path of the layer at a place: 3, or (3, 1) for 3.1. */
+static const char *share_path(Evaluation *e, const Given *given)
+{
+    Arena *a = &e->graph->arena;
+    Value place = given->value[1];
+    int count = place.kind == VALUE_TUPLE ? place.count : 1;
+    const char *path = e->context.path ? e->context.path : "";
+    for (int i = 0; i < count; i++) {
+        int64_t part = value_integer(e, place.kind == VALUE_TUPLE ? place.item[i] : place, "share: a place");
+        path = path_join(e, path, arena_print(a, "%lld", (long long)part));
+    }
+    for (size_t i = 0, length = strlen(path); i < e->graph->leaves; i++) {
+        const char *name = e->graph->leaf[i]->leaf->name;
+        if (!strncmp(name, path, length) && name[length] == '.') return path;
+    }
+    evaluation_raise(e, NULL, "share: no layer %s with parameters stands before this one", path);
+}
+
+Value native_share(Evaluation *e, const Given *given)
+{
+    Node *x = given_tensor(e, given, 0);
+    Value net = given->value[2];
+    Evaluation in = *e;
+    in.path = share_path(e, given);
+    if (net.kind != VALUE_NET || net.syntax->kind == SYNTAX_NET)
+        return value_node(evaluation_net(&in, net, "", x));
+    in.scope = net.scope;
+    return layer_apply(&in, &in, net.syntax, x);
+}
+
 /* n copies of a net in sequence, each with parameters of its own. */
 Value native_repeat(Evaluation *e, const Given *given)
 {

@@ -160,6 +160,7 @@ Value evaluate_loop(Evaluation *e, const Syntax *s)
     in.scope = scope_new(&g->arena, e->scope);
     in.draft = &t.draft;
     in.turning = true;
+    in.see = NULL;
     syntax_any(s->part[1].syntax, turn_assigns, &t);
     for (int i = 2; i < s->parts; i++)
         turn_along(&t, &s->part[i], count);

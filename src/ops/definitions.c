@@ -56,7 +56,8 @@ const Definition ops_definitions[] = {
      "dy - exp(y)*sum(dy, axis)", "the logarithm of softmax", -2},
     {"activation", "normalize(x, axis=-1, eps=1e-12): x/max(vector_norm(x, axis), eps)", NULL,
      "vectors of length 1 along an axis", 3},
-    {"activation", "standardize(x, axis=-1, eps=1e-5): (x - mean(x, axis))/sqrt(var(x, axis) + eps)", NULL,
+    {"activation", "standardize(x, axis=-1, eps=1e-5): (x - mean(x, axis))/sqrt(var(x, axis) + eps)",
+     "(dy - mean(dy, axis) - y*mean(dy*y, axis))/sqrt(var(x, axis) + eps)",
      "mean 0 and variance 1 along an axis, as layer normalisation has it (Ba, Kiros and Hinton 2016); near the mean "
      "digits cancel",
      16384},

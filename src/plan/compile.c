@@ -32,11 +32,9 @@ Info *planning_producer(const Planning *p, Info *i)
 
 int program_slot(Program *p, Slot slot)
 {
-    Slot *more = arena_new(p->arena, (size_t)p->slots + 1, sizeof *more);
-    memcpy(more, p->slot, (size_t)p->slots * sizeof *more);
+    p->slot = planning_more(p->arena, p->slot, (size_t)p->slots, &p->slot_room, sizeof *p->slot);
     slot.bytes = (size_t)shape_size(slot.shape) * type_bytes(slot.type, p->dtype);
-    more[p->slots] = slot;
-    p->slot = more;
+    p->slot[p->slots] = slot;
     return p->slots++;
 }
 

@@ -72,12 +72,17 @@ static void fuse_join(Planning *p, Unit *a, Unit *b)
     for (int i = 0; i < b->members; i++)
         p->info[b->member[i]].unit = a;
     b->members = 0;
-    for (Unit **link = &p->units; *link; link = &(*link)->next)
-        if (*link == b) {
-            *link = b->next;
-            break;
-        }
     p->unit_count--;
+}
+
+/* Units that joined another leave the list. */
+static void fuse_sweep(Planning *p)
+{
+    for (Unit **link = &p->units; *link;)
+        if ((*link)->members)
+            link = &(*link)->next;
+        else
+            *link = (*link)->next;
 }
 
 static void fuse_try(Planning *p, Unit *a, Unit *b)
@@ -112,19 +117,23 @@ static void fuse_inputs(Planning *p, int index)
     }
 }
 
-/* A sink that writes a leaf comes after all that read the leaf's old value. */
+/* `sink` writes a leaf, so it comes after all that read the leaf's old value. */
+static void fuse_after(Planning *p, const Info *leaf, int sink)
+{
+    for (int e = 0; e < leaf->edges; e++)
+        if (leaf->edge[e].to != sink)
+            fuse_edge(p, &p->info[leaf->edge[e].to], sink, leaf->edge[e].fusable, true);
+}
+
 static void fuse_sinks(Planning *p)
 {
-    for (size_t s = 0; s < p->infos; s++) {
-        if (p->info[s].sink < 0) continue;
-        for (size_t l = 0; l < p->infos; l++) {
-            const Info *leaf = &p->info[l];
-            if (leaf->kind != NODE_FREE || leaf->slot != p->info[s].sink || leaf->node->op != OP_leaf)
-                continue;
-            for (int e = 0; e < leaf->edges; e++)
-                if (leaf->edge[e].to != (int)s)
-                    fuse_edge(p, &p->info[leaf->edge[e].to], (int)s, leaf->edge[e].fusable, true);
-        }
+    int *writer = arena_new(p->arena, (size_t)p->program->slots, sizeof *writer); /* by slot: its sink + 1 */
+    for (size_t s = 0; s < p->infos; s++)
+        if (p->info[s].sink >= 0) writer[p->info[s].sink] = (int)s + 1;
+    for (size_t l = 0; l < p->infos; l++) {
+        const Info *leaf = &p->info[l];
+        if (leaf->node->op == OP_leaf && leaf->slot >= 0 && writer[leaf->slot])
+            fuse_after(p, leaf, writer[leaf->slot] - 1);
     }
 }
 
@@ -166,4 +175,5 @@ void planning_fuse(Planning *p)
             if (i->edge[e].fusable && p->info[i->edge[e].to].kind != NODE_KERNEL)
                 fuse_try(p, i->unit, p->info[i->edge[e].to].unit);
     }
+    fuse_sweep(p);
 }

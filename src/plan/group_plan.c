@@ -70,13 +70,14 @@ static int grouping_value(Grouping *o, int made_by)
     return o->values++;
 }
 
+/* The value of an equal load, if there is one. */
 static int grouping_load(Grouping *o, GroupLoad load)
 {
     Group *g = o->group;
     for (int i = 0; i < g->loads; i++) {
-        GroupLoad known = g->load[i];
-        load.target = known.target;
-        if (!memcmp(&known, &load, sizeof load)) return known.target;
+        const GroupLoad *known = &g->load[i];
+        if (known->kind == load.kind && known->site == load.site && view_equal(&known->from, &load.from))
+            return known->target;
     }
     load.target = grouping_value(o, -1);
     g->load[g->loads++] = load;
@@ -85,11 +86,7 @@ static int grouping_load(Grouping *o, GroupLoad load)
 
 static int load_scalar(Grouping *o, const Node *n)
 {
-    GroupLoad load;
-    memset(&load, 0, sizeof load);
-    load.kind = LOAD_SCALAR;
-    load.from = planning_view(o->p, n);
-    return grouping_load(o, load);
+    return grouping_load(o, (GroupLoad){.kind = LOAD_SCALAR, .from = planning_view(o->p, n)});
 }
 
 /* Strides over the space's walked axes of something with strides over `shape`, which the space repeats. */
@@ -107,10 +104,8 @@ static void grouping_strides(const Grouping *o, Shape shape, const int64_t *stri
 static int load_access(Grouping *o, Shape shape, const Access *a)
 {
     if (a->base->type == TYPE_SCALAR) return load_scalar(o, a->base);
-    GroupLoad load;
-    memset(&load, 0, sizeof load);
+    GroupLoad load = {.kind = a->positions ? LOAD_IOTA : LOAD_TENSOR};
     const Info *base = planning_info(o->p, a->base);
-    load.kind = a->positions ? LOAD_IOTA : LOAD_TENSOR;
     load.from.slot = a->positions ? -1 : base->slot;
     load.from.type = a->base->type;
     load.from.offset =
@@ -122,16 +117,12 @@ static int load_access(Grouping *o, Shape shape, const Access *a)
 
 static int load_random(Grouping *o, const Node *n)
 {
-    GroupLoad load;
-    memset(&load, 0, sizeof load);
-    load.kind = n->op == OP_uniform ? LOAD_UNIFORM : LOAD_NORMAL;
+    GroupLoad load = {.kind = n->op == OP_uniform ? LOAD_UNIFORM : LOAD_NORMAL};
     load.from = planning_view(o->p, n->input[0]);
     load.site = (uint64_t)n->attribute[0];
     int64_t stride[RANK_MAX];
     shape_strides(n->shape, stride);
-    View over = load.from;
-    grouping_strides(o, n->shape, stride, &over);
-    load.from = over;
+    grouping_strides(o, n->shape, stride, &load.from);
     return grouping_load(o, load);
 }
 
@@ -277,8 +268,9 @@ static void grouping_registers(Grouping *o)
 static Grouping grouping_new(Planning *p, Unit *u)
 {
     size_t members = (size_t)u->members, most = members * 4 + 4;
-    Arena *a = p->program->arena;
-    Group *g = arena_new(a, 1, sizeof *g);
+    Arena *a =
+        p->arena; /* the lists have room for the most there may be: what is in them is kept at the end */
+    Group *g = arena_new(p->program->arena, 1, sizeof *g);
     g->load = arena_new(a, most, sizeof *g->load);
     g->step = arena_new(a, members, sizeof *g->step);
     g->store = arena_new(a, members, sizeof *g->store);
@@ -293,6 +285,21 @@ static Grouping grouping_new(Planning *p, Unit *u)
     for (int i = 0; i < o.geometry.axes; i++)
         g->space.dim[i] = u->space.dim[o.geometry.order[i]];
     return o;
+}
+
+static void *group_kept(Planning *p, const void *list, int count, size_t size)
+{
+    void *kept = arena_new(p->program->arena, (size_t)count, size);
+    if (count) memcpy(kept, list, (size_t)count * size);
+    return kept;
+}
+
+static void group_keep(Planning *p, Group *g)
+{
+    g->load = group_kept(p, g->load, g->loads, sizeof *g->load);
+    g->step = group_kept(p, g->step, g->steps, sizeof *g->step);
+    g->store = group_kept(p, g->store, g->stores, sizeof *g->store);
+    g->reduce = group_kept(p, g->reduce, g->reduces, sizeof *g->reduce);
 }
 
 static void grouping_views(Instruction *i, const Group *g, Arena *a)
@@ -338,6 +345,7 @@ void group_lower(Planning *p, Unit *u)
     }
     grouping_collapse(&o);
     grouping_registers(&o);
+    group_keep(p, o.group);
     Instruction *group = planning_instruction(p, OP_copy, "group", p->info[u->member[u->members - 1]].node);
     group->group = o.group;
     if (o.group->segments > 1) {

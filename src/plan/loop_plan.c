@@ -128,6 +128,18 @@ static void loop_scalars(Planning *p, const Node *n, LoopPlan *l)
     }
 }
 
+/* What it takes and gives, for who lists instructions; barriers stand on each side anyway. */
+static void loop_views(const Planning *p, const Node *n, Instruction *i)
+{
+    int outputs = graph_outputs(n);
+    i->read = arena_new(p->program->arena, (size_t)n->inputs, sizeof *i->read);
+    i->write = arena_new(p->program->arena, (size_t)outputs, sizeof *i->write);
+    for (int k = 0; k < n->inputs; k++)
+        i->read[i->reads++] = planning_view(p, n->input[k]);
+    for (int k = 0; k < outputs; k++)
+        if (loop_reader(p, n, k)) i->write[i->writes++] = loop_result(p, n, k);
+}
+
 void loop_lower(Planning *p, Unit *u)
 {
     const Node *n = p->info[u->member[0]].node;
@@ -141,6 +153,7 @@ void loop_lower(Planning *p, Unit *u)
     }
     Instruction *i = planning_instruction(p, OP_loop, "for", n);
     i->loop = l;
+    loop_views(p, n, i);
     for (int k = 0; k < l->body->instructions; k++) {
         i->multiply_adds += l->count * l->body->instruction[k].multiply_adds;
         i->bytes += l->count * l->body->instruction[k].bytes;

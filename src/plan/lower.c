@@ -64,6 +64,13 @@ View planning_place_view(const Planning *p, const Info *i)
     return v;
 }
 
+bool view_equal(const View *a, const View *b)
+{
+    return a->slot == b->slot && a->offset == b->offset && a->type == b->type &&
+           shape_equal(a->shape, b->shape) &&
+           !memcmp(a->stride, b->stride, (size_t)a->shape.rank * sizeof *a->stride);
+}
+
 static View access_view(const Planning *p, const Node *n, Access a)
 {
     const Info *base = planning_info(p, a.base);

@@ -13,15 +13,16 @@ void planning_request(Planning *p, int64_t bytes, int first, int last, int64_t *
     /* blocks that start at the same offset within a page collide in the cache: keep them off its multiples */
     if (bytes >= PLACE_PAGE) bytes += PLACE_STAGGER;
     bytes = (bytes + PLACE_LINE - 1) / PLACE_LINE * PLACE_LINE;
-    p->request[p->requests++] = (Request){bytes ? bytes : PLACE_LINE, first, last, offset};
+    p->request[p->requests] = (Request){bytes ? bytes : PLACE_LINE, first, last, p->requests, offset};
+    p->requests++;
 }
 
 static int request_larger(const void *a, const void *b)
 {
     const Request *x = a, *y = b;
     if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
-    return x->first != y->first ? (x->first > y->first) - (x->first < y->first)
-                                : (x->last > y->last) - (x->last < y->last);
+    if (x->first != y->first) return x->first > y->first ? 1 : -1;
+    return (x->order > y->order) - (x->order < y->order);
 }
 
 static int request_lower(const void *a, const void *b)

@@ -148,6 +148,7 @@ struct Program {
     Dtype dtype;
     const struct Backend *backend;
     int slots;
+    size_t slot_room;
     Slot *slot;
     int scalars, scalar_steps; /* doubles; constants are set, leaves are given by the caller */
     double *scalar;

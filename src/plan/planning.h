@@ -79,6 +79,7 @@ struct Unit {
 typedef struct Request {
     int64_t bytes;
     int first, last;
+    size_t order; /* of asking: decides among equals */
     int64_t *offset;
 } Request;
 
@@ -122,6 +123,7 @@ void planning_request(Planning *p, int64_t bytes, int first, int last, int64_t *
 
 void shape_strides(Shape s, int64_t *stride); /* dense, row-major */
 void view_span(const View *v, Dtype dtype, int64_t *from, int64_t *to); /* the bytes from first to last element */
+bool view_equal(const View *a, const View *b);
 bool access_is_dense(Shape s, const Access *a);
 bool access_is_made(const Access *a);                        /* numbers or positions: there is nothing to read */
 Access access_source(const Planning *p, const Info *i); /* what a dense node copies, in its own shape */

@@ -106,21 +106,13 @@ static Range verify_span(const Verifying *v, const View *view)
 
 /* ---- One instruction ---- */
 
-static bool view_same(const View *a, const View *b)
-{
-    bool same = a->offset == b->offset && a->type == b->type && shape_equal(a->shape, b->shape);
-    for (int i = 0; same && i < a->shape.rank; i++)
-        same = a->stride[i] == b->stride[i];
-    return same;
-}
-
 /* Only a group may write what it reads, and only element by element. */
 static void verify_in_place(const Verifying *v, const Instruction *i)
 {
     for (int r = 0; r < i->reads; r++)
         for (int w = 0; w < i->writes; w++) {
             Range read = verify_span(v, &i->read[r]), write = verify_span(v, &i->write[w]);
-            if (range_meets(&read, &write) && !(i->group && view_same(&i->read[r], &i->write[w])))
+            if (range_meets(&read, &write) && !(i->group && view_equal(&i->read[r], &i->write[w])))
                 verifying_raise(v, "it overwrites what it still reads");
         }
 }

@@ -73,7 +73,7 @@ void course_take(Course *c, const Progress *p)
  * batches and for the last one of an epoch. */
 static Run *course_run(Course *c, bool norms, Error *e)
 {
-    Binding k = {MODE_TRAIN, c->batch.rows, c->batch.weight != NULL, norms, c->scheduled};
+    Binding k = {MODE_TRAIN, c->batch.rows, c->batch.weight != NULL, norms, c->scheduled, false};
     for (size_t i = 0; i < c->runs; i++)
         if (c->run[i].key.rows == k.rows && c->run[i].key.norms == k.norms) return &c->run[i].run;
     CourseRun *new = &c->run[c->runs];

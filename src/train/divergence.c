@@ -112,7 +112,7 @@ static int divergence_look(Course *c, const Progress *p, Culprit *found, Error *
 {
     course_take(c, p);
     Blueprint *b = programs_lock(c->m->programs);
-    Binding k = {MODE_TRAIN, c->batch.rows, c->batch.weight != NULL, false, c->scheduled};
+    Binding k = {MODE_TRAIN, c->batch.rows, c->batch.weight != NULL, false, c->scheduled, false};
     Lens l = {.course = c, .b = b, .n = network_build(b, &k, e)};
     int status = l.n ? blueprint_catch(b, lens_grind, &l, e) : e->status;
     if (!status) status = lens_look(&l, p->step + 1, e);

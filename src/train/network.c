@@ -212,7 +212,7 @@ static void network_net(Building *n, Node *x)
                  .scope = n->b->scope,
                  .title = network_title(n, "net"),
                  .path = "",
-                 .train = n->k->mode == MODE_TRAIN};
+                 .train = n->k->mode == MODE_TRAIN && !n->k->still};
     for (int i = 0; i < n->parts; i++) {
         Node *in = n->parts > 1 ? network_rows(n->g, x, i * rows / n->parts, (i + 1) * rows / n->parts) : x;
         n->part[i] = notation_net(&c, net, in, network_see, n);
@@ -296,7 +296,7 @@ static Node *network_loss(Building *n, Node *t)
                  .scope = n->b->scope,
                  .title = network_title(n, "loss"),
                  .path = "loss",
-                 .train = n->k->mode == MODE_TRAIN,
+                 .train = n->k->mode == MODE_TRAIN && !n->k->still,
                  .weight = n->n->weight};
     Argument given[] = {{"y", value_node(n->n->output), NULL}, {"t", value_node(t), NULL}};
     Value v = notation_call(&c, blueprint_loss(n->b), 2, given);

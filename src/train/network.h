@@ -33,6 +33,7 @@ typedef struct Binding {
     bool weighted;  /* there are example weights */
     bool norms;     /* training: also gives the gradient norms of the layers */
     bool scheduled; /* training: the schedule acts on lr */
+    bool still; /* training: layers behave as in prediction, without dropout and statistics of the batch */
 } Binding;
 
 /* Whether a loss takes a mean over rows or adds up (sse); found out by asking it. */

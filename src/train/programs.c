@@ -202,7 +202,7 @@ static Program *programs_compile(Programs *p, const Binding *k, Error *e)
 static bool binding_equal(const Binding *a, const Binding *b)
 {
     return a->mode == b->mode && a->rows == b->rows && a->weighted == b->weighted && a->norms == b->norms &&
-           a->scheduled == b->scheduled;
+           a->scheduled == b->scheduled && a->still == b->still;
 }
 
 /* Makes room for one more by letting go of the program that has been idle longest. */

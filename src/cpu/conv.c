@@ -1,0 +1,617 @@
+/* conv.c: the three convolutions: how they are cut into tasks, and what a task does. See conv.h. Called through kernel.h
+ * by run.c.
+ *
+ * A task owns a part of the result that no other task writes and sums it in an order that the shapes fix: examples
+ * times bands of positions for y and for dx, parts of dw over all examples. */
+#include "cpu/conv.h"
+
+#include <string.h>
+#if ISA_X86
+#include <immintrin.h>
+#endif
+
+enum {
+    CONV_DIRECT = 4,         /* channels times outputs of a group that are summed without a product */
+    CONV_IMAGES = 384 << 10, /* bytes of a task's images at most: what an L2 cache has room for */
+    CONV_PANEL = 64 << 10,   /* bytes of a panel of `seen`, likewise */
+    CONV_TASKS = 8,          /* as few as this keep most machines busy */
+    CONV_BAND = 4,           /* positions that a band has at least, or its neighbours' rows cost too much */
+    CONV_POSITIONS = 192,    /* of a panel for dw, whose sums run along the positions */
+    CONV_ROWS = 36,          /* of dw' in a task at least: every task copies dy */
+    CONV_COLUMNS = 128,      /* and of its columns at most */
+    CONV_LEAST = 64,         /* elements of a band's plane */
+    CONV_LINE = 64,          /* bytes of a cache line */
+};
+
+static int64_t conv_parts(int64_t whole, int64_t part)
+{
+    return (whole + part - 1) / part;
+}
+
+static int64_t conv_less(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t conv_more(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* The positions of a phase that lie at low .. high of x. `first`: the position of the result that is the image's 0. */
+static ConvSpan conv_span(const ConvAxis *a, int64_t phase, int64_t first, int64_t low, int64_t high)
+{
+    int64_t stride = a->s.stride, shift = sliding_at(&a->s, first, 0) + phase * a->s.dilation % stride;
+    ConvSpan s = {.shift = shift};
+    s.begin = shift < low ? conv_less(conv_parts(low - shift, stride), a->length) : 0;
+    s.end = shift < high ? conv_less(conv_parts(high - shift, stride), a->length) : 0;
+    s.end = conv_more(s.begin, s.end);
+    return s;
+}
+
+#define CONV_NAME(x) x##_f32_base
+#define CONV_REAL    float
+#define CONV_BYTES   16
+#define CONV_TARGET
+#define CONV_FMA(a, b, c) ((a) * (b) + (c))
+#include "cpu/conv.inc"
+
+#define CONV_NAME(x) x##_f64_base
+#define CONV_REAL    double
+#define CONV_BYTES   16
+#define CONV_TARGET
+#define CONV_FMA(a, b, c) ((a) * (b) + (c))
+#include "cpu/conv.inc"
+
+#if ISA_X86
+#define CONV_NAME(x) x##_f32_avx2
+#define CONV_REAL    float
+#define CONV_BYTES   32
+#define CONV_TARGET  ISA_TARGET_AVX2
+#define CONV_FMA     _mm256_fmadd_ps
+#include "cpu/conv.inc"
+
+#define CONV_NAME(x) x##_f64_avx2
+#define CONV_REAL    double
+#define CONV_BYTES   32
+#define CONV_TARGET  ISA_TARGET_AVX2
+#define CONV_FMA     _mm256_fmadd_pd
+#include "cpu/conv.inc"
+
+#define CONV_NAME(x) x##_f32_avx512
+#define CONV_REAL    float
+#define CONV_BYTES   64
+#define CONV_TARGET  ISA_TARGET_AVX512
+#define CONV_FMA     _mm512_fmadd_ps
+#include "cpu/conv.inc"
+
+#define CONV_NAME(x) x##_f64_avx512
+#define CONV_REAL    double
+#define CONV_BYTES   64
+#define CONV_TARGET  ISA_TARGET_AVX512
+#define CONV_FMA     _mm512_fmadd_pd
+#include "cpu/conv.inc"
+#endif
+
+static const ConvKernel *const conv_kernels[][ISA_COUNT] = {
+    [DTYPE_F32] = {[ISA_BASE] = &conv_kernel_f32_base,
+#if ISA_X86
+                   [ISA_AVX2] = &conv_kernel_f32_avx2,
+                   [ISA_AVX512] = &conv_kernel_f32_avx512
+#endif
+    },
+    [DTYPE_F64] = {[ISA_BASE] = &conv_kernel_f64_base,
+#if ISA_X86
+                   [ISA_AVX2] = &conv_kernel_f64_avx2,
+                   [ISA_AVX512] = &conv_kernel_f64_avx512
+#endif
+    },
+};
+
+/* ---- Walking ---------------------------------------------------------------------------------------------------- */
+
+/* One task's view of a run. */
+typedef struct ConvTask {
+    const Conv *c;
+    const char *x, *w, *dy; /* inputs */
+    char *to;               /* the result */
+    char *scratch;
+    ConvImages images;
+} ConvTask;
+
+static ConvTask conv_task(const Frame *f, const Instruction *i)
+{
+    const Conv *c = i->detail;
+    ConvTask t = {.c = c, .to = frame_pointer(f, &i->write[0]), .scratch = f->scratch};
+    t.images.row = (ConvRow *)(void *)f->scratch;
+    t.images.image = f->scratch + c->at_images;
+    return t;
+}
+
+static const char *conv_at(const Conv *c, const char *from, int64_t element)
+{
+    return from + element * c->of->size;
+}
+
+/* Where the rows of images lie in the planes of x. */
+static void conv_rows(const Conv *c, const ConvImages *m)
+{
+    const ConvAxis *deep = &c->axis[0], *high = &c->axis[1];
+    ConvRow *row = m->row;
+    for (int64_t i = 0; i < deep->phases * deep->length; i++) {
+        int64_t phase = i / deep->length, at = i % deep->length, first = c->split == 0 ? m->first : 0;
+        int64_t x = sliding_at(&deep->s, first + at, 0) + phase * deep->s.dilation % deep->s.stride;
+        int64_t image = phase * deep->apart + at * deep->pitch;
+        for (int64_t j = 0; j < high->phases * high->length; j++, row++) {
+            phase = j / high->length, at = j % high->length, first = c->split == 1 ? m->first : 0;
+            int64_t y = sliding_at(&high->s, first + at, 0) + phase * high->s.dilation % high->s.stride;
+            bool within = x >= 0 && x < deep->s.in && y >= 0 && y < high->s.in;
+            row->image = image + phase * high->apart + at * high->pitch;
+            row->x = within ? (x * high->s.in + y) * c->axis[2].s.in : -1;
+            row->split = c->split == 0 ? x : y;
+        }
+    }
+}
+
+/* The runs of positions q .. q + count of a band. */
+static int conv_runs(const Conv *c, int64_t q, int64_t count, ConvRun *run)
+{
+    int64_t wide = c->axis[2].s.out, high = c->split == 1 ? INT64_MAX : c->axis[1].s.out;
+    int64_t row = q / wide, k = q % wide, j = row % high, i = row / high;
+    int runs = 0;
+    if (c->split == 2) i = j = 0, k = q, wide = q + count;
+    for (int64_t column = 0; column < count; k = 0, j++) {
+        if (j == high) j = 0, i++;
+        ConvRun *r = &run[runs++];
+        r->column = column;
+        r->length = conv_less(wide - k, count - column);
+        r->place = i * c->axis[0].pitch + j * c->axis[1].pitch + k;
+        column += r->length;
+    }
+    return runs;
+}
+
+static ConvExtent conv_extent(const Conv *c, int64_t count)
+{
+    return (ConvExtent){c->split == 0 ? count : c->axis[0].s.out, c->split == 1 ? count : c->axis[1].s.out,
+                        c->split == 2 ? count : c->axis[2].s.out};
+}
+
+typedef struct ConvSize {
+    int64_t m, n, k;
+} ConvSize;
+
+static void conv_product(const Conv *c, ConvSize s, const void *a, const void *b, void *to, char *scratch)
+{
+    Matmul p = matmul_smaller(&c->product, s.m, s.n, s.k);
+    for (int64_t task = 0; task < p.tasks; task++)
+        matmul_task(&p, a, b, to, task, scratch + c->at_product);
+}
+
+/* Which band of which group of which example a task has. */
+typedef struct ConvPart {
+    int64_t plane_x, plane_w, plane_y; /* the first elements of the group */
+    int64_t band;
+} ConvPart;
+
+static ConvPart conv_part(const Conv *c, int64_t task)
+{
+    int64_t group = task / c->bands % c->groups, all = task / c->bands;
+    return (ConvPart){all * c->channels * c->in, group * c->outputs * c->depth, all * c->outputs * c->out,
+                      task % c->bands * c->band};
+}
+
+/* ---- y --------------------------------------------------------------------------------------------------------- */
+
+static void conv_forward_panel(const ConvTask *t, int64_t q, int64_t count)
+{
+    const Conv *c = t->c;
+    ConvRun run[CONV_POSITIONS];
+    int runs = conv_runs(c, q, count, run);
+    char *panel = t->scratch + c->at_panel;
+    Matmul p = matmul_smaller(&c->product, c->outputs, count, conv_less(c->block, c->depth));
+    for (int64_t k = 0; k < c->depth; k += c->block) {
+        int64_t end = conv_less(k + c->block, c->depth);
+        c->of->pack(c, t->images.image, k, end, runs, run, panel);
+        p.k = end - k;
+        p.add = k > 0;
+        for (int64_t task = 0; task < p.tasks; task++)
+            matmul_task(&p, conv_at(c, t->w, k), panel, t->to + q * c->of->size, task,
+                        t->scratch + c->at_product);
+    }
+}
+
+static ConvTask conv_forward_task(const Frame *f, const Instruction *i, int64_t task, int64_t *count)
+{
+    ConvTask t = conv_task(f, i);
+    const Conv *c = t.c;
+    ConvPart part = conv_part(c, task);
+    t.x = conv_at(c, frame_pointer(f, &i->read[0]), part.plane_x);
+    t.w = conv_at(c, frame_pointer(f, &i->read[1]), part.plane_w);
+    t.to += (part.plane_y + part.band * c->rest) * c->of->size;
+    t.images.first = part.band;
+    t.images.channels = c->channels;
+    *count = conv_less(c->band, c->axis[c->split].s.out - part.band);
+    conv_rows(c, &t.images);
+    c->of->fill(c, &t.images, t.x);
+    return t;
+}
+
+static void conv_forward_run(const Frame *f, const Instruction *i, int64_t task)
+{
+    int64_t count;
+    ConvTask t = conv_forward_task(f, i, task, &count);
+    for (int64_t q = 0; q < count * t.c->rest; q += t.c->panel)
+        conv_forward_panel(&t, q, conv_less(t.c->panel, count * t.c->rest - q));
+}
+
+static void conv_forward_direct(const Frame *f, const Instruction *i, int64_t task)
+{
+    int64_t count;
+    ConvTask t = conv_forward_task(f, i, task, &count);
+    t.c->of->forward(t.c, conv_extent(t.c, count), t.images.image, t.w, t.to);
+}
+
+/* ---- dx -------------------------------------------------------------------------------------------------------- */
+
+/* The positions of the result that see elements begin .. end of x's split axis: the first, and how many. */
+static int64_t conv_seeing(const Sliding *s, int64_t begin, int64_t end, int64_t *first)
+{
+    int64_t low = begin + s->before - (s->taps - 1) * s->dilation, high = end - 1 + s->before;
+    *first = low > 0 ? conv_parts(low, s->stride) : 0;
+    return conv_more(conv_less(high / s->stride, s->out - 1) - *first + 1, 0);
+}
+
+static void conv_input_panel(const ConvTask *t, int64_t q, int64_t count)
+{
+    const Conv *c = t->c;
+    ConvRun run[CONV_POSITIONS];
+    int runs = conv_runs(c, q, count, run);
+    char *panel = t->scratch + c->at_panel;
+    for (int64_t k = 0; k < c->depth; k += c->block) {
+        int64_t end = conv_less(k + c->block, c->depth);
+        conv_product(c, (ConvSize){end - k, count, c->outputs}, conv_at(c, t->w, k), conv_at(c, t->dy, q),
+                     panel, t->scratch);
+        c->of->spread(c, panel, k, end, runs, run, t->images.image);
+    }
+}
+
+static void conv_input_images(const ConvTask *t, int64_t count)
+{
+    const Conv *c = t->c;
+    if (c->direct) {
+        c->of->backward(c, conv_extent(c, count), t->dy, t->w, t->images.image);
+        return;
+    }
+    for (int64_t q = 0; q < count * c->rest; q += c->panel)
+        conv_input_panel(t, q, conv_less(c->panel, count * c->rest - q));
+}
+
+static void conv_input_run(const Frame *f, const Instruction *i, int64_t task)
+{
+    ConvTask t = conv_task(f, i);
+    const Conv *c = t.c;
+    const Sliding *s = &c->axis[c->split].s;
+    ConvPart part = conv_part(c, task);
+    int64_t end = conv_less(part.band + c->band, s->in), rest = c->in / s->in;
+    int64_t count = conv_seeing(s, part.band, end, &t.images.first);
+    t.dy = conv_at(c, frame_pointer(f, &i->read[0]), part.plane_y + t.images.first * c->rest);
+    t.w = conv_at(c, frame_pointer(f, &i->read[1]), part.plane_w);
+    t.to += part.plane_x * c->of->size;
+    t.images.channels = c->channels;
+    memset(t.images.image, 0, (size_t)(c->channels * c->plane * c->of->size));
+    conv_input_images(&t, count);
+    for (int64_t channel = 0; channel < c->channels; channel++)
+        memset(t.to + (channel * c->in + part.band * rest) * c->of->size, 0,
+               (size_t)((end - part.band) * rest * c->of->size));
+    conv_rows(c, &t.images);
+    c->of->unfill(c, &t.images, part.band, end, t.to);
+}
+
+/* ---- dw -------------------------------------------------------------------------------------------------------- */
+
+/* The part of dw that a task has. */
+typedef struct ConvWeights {
+    int64_t group, begin, end, output, outputs; /* rows of `seen`; outputs of the group */
+    int64_t channel;                            /* the first that these rows see */
+} ConvWeights;
+
+static ConvWeights conv_weights(const Conv *c, int64_t task)
+{
+    ConvWeights w = {.group = task / (c->down * c->across)};
+    w.begin = task / c->across % c->down * c->rows;
+    w.end = conv_less(w.begin + c->rows, c->depth);
+    w.output = task % c->across * c->columns;
+    w.outputs = conv_less(c->columns, c->outputs - w.output);
+    w.channel = w.begin / c->taps;
+    return w;
+}
+
+static void conv_weight_panel(const ConvTask *t, const ConvWeights *w, int64_t q, int64_t count)
+{
+    const Conv *c = t->c;
+    ConvRun run[CONV_POSITIONS];
+    int runs = conv_runs(c, q, count, run);
+    int64_t before = w->channel * c->taps;
+    char *panel = t->scratch + c->at_panel;
+    c->of->pack(c, t->images.image, w->begin - before, w->end - before, runs, run, panel);
+    conv_product(c, (ConvSize){w->end - w->begin, w->outputs, count}, panel, conv_at(c, t->dy, q),
+                 t->scratch + c->at_sums, t->scratch);
+}
+
+/* Adds a band of one example; x and dy are its planes of the group. */
+static void conv_weight_band(ConvTask *t, const ConvWeights *w, int64_t count)
+{
+    const Conv *c = t->c;
+    c->of->fill(c, &t->images, conv_at(c, t->x, w->channel * c->in));
+    if (c->direct) {
+        c->of->weigh(c, conv_extent(c, count), t->images.image, t->dy, t->scratch + c->at_sums);
+        return;
+    }
+    for (int64_t q = 0; q < count * c->rest; q += c->panel)
+        conv_weight_panel(t, w, q, conv_less(c->panel, count * c->rest - q));
+}
+
+static void conv_weight_run(const Frame *f, const Instruction *i, int64_t task)
+{
+    ConvTask t = conv_task(f, i);
+    const Conv *c = t.c;
+    const char *x = frame_pointer(f, &i->read[0]), *dy = frame_pointer(f, &i->read[1]);
+    char *sums = t.scratch + c->at_sums;
+    ConvWeights w = conv_weights(c, task);
+    memset(sums, 0, (size_t)(c->rows * c->columns * c->of->size));
+    t.images.channels = conv_parts(w.end, c->taps) - w.channel;
+    for (t.images.first = 0; t.images.first < c->axis[c->split].s.out; t.images.first += c->band) {
+        int64_t count = conv_less(c->band, c->axis[c->split].s.out - t.images.first);
+        conv_rows(c, &t.images);
+        for (int64_t n = 0; n < c->n; n++) {
+            int64_t all = n * c->groups + w.group;
+            t.x = conv_at(c, x, all * c->channels * c->in);
+            t.dy = conv_at(c, dy, (all * c->outputs + w.output) * c->out + t.images.first * c->rest);
+            conv_weight_band(&t, &w, count);
+        }
+    }
+    t.to += ((w.group * c->outputs + w.output) * c->depth + w.begin) * c->of->size;
+    if (c->direct)
+        memcpy(t.to, sums, (size_t)(c->outputs * c->depth * c->of->size));
+    else
+        c->of->turn(c, w.end - w.begin, w.outputs, sums, t.to);
+}
+
+/* ---- A window of one element that moves by one: x itself is what it sees ------------------------------------------ */
+
+static void conv_point_run(const Frame *f, const Instruction *i, int64_t task)
+{
+    const Conv *c = i->detail;
+    bool input = i->op == OP_convolve_input;
+    ConvPart part = conv_part(c, task / c->product.tasks);
+    const char *from = conv_at(c, frame_pointer(f, &i->read[0]), input ? part.plane_y : part.plane_x);
+    const char *w = conv_at(c, frame_pointer(f, &i->read[1]), part.plane_w);
+    char *to = frame_pointer(f, &i->write[0]);
+    to += (input ? part.plane_x : part.plane_y) * c->of->size;
+    matmul_task(&c->product, w, from, to, task % c->product.tasks, f->scratch);
+}
+
+static bool conv_is_point(const Conv *c)
+{
+    for (const ConvAxis *a = c->axis; a < c->axis + SLIDING_AXES; a++)
+        if (a->s.taps > 1 || a->s.stride > 1 || a->s.before || a->s.in != a->s.out) return false;
+    return true;
+}
+
+static void conv_plan_point(Conv *c, Instruction *i, Isa isa)
+{
+    bool input = i->op == OP_convolve_input;
+    c->kernel.run = conv_point_run;
+    c->band = c->bands = 1;
+    c->product = (Matmul){.m = input ? c->channels : c->outputs,
+                          .n = c->out,
+                          .k = input ? c->outputs : c->channels,
+                          .a_row = input ? 1 : c->depth,
+                          .a_column = input ? c->depth : 1,
+                          .b_row = c->out,
+                          .b_column = 1,
+                          .c_row = c->out,
+                          .type = c->type,
+                          .isa = isa};
+    matmul_plan(&c->product);
+    i->tasks = c->n * c->groups * c->product.tasks;
+    i->scratch = c->product.scratch;
+}
+
+/* ---- Planning --------------------------------------------------------------------------------------------------- */
+
+static int64_t conv_period(int64_t stride, int64_t dilation)
+{
+    int64_t a = stride, b = dilation;
+    while (b) {
+        int64_t rest = a % b;
+        a = b, b = rest;
+    }
+    return stride / a;
+}
+
+/* Lays out the images for `count` positions of the result along the split axis. */
+static void conv_layout(Conv *c, int64_t count)
+{
+    int64_t distance = 1;
+    for (int a = SLIDING_AXES - 1; a >= 0; a--) {
+        ConvAxis *x = &c->axis[a];
+        x->length = (a == c->split ? count : x->s.out) + (x->s.taps - 1) * x->s.dilation / x->s.stride;
+        x->pitch = distance;
+        distance *= x->length;
+    }
+    for (int a = SLIDING_AXES - 1; a >= 0; a--) {
+        c->axis[a].apart = distance;
+        distance *= c->axis[a].phases;
+    }
+    c->plane = distance;
+    c->image_rows = c->axis[0].phases * c->axis[0].length * c->axis[1].phases * c->axis[1].length;
+}
+
+/* How many positions of the result a band needs at most. */
+static int64_t conv_band_count(const Conv *c, OpCode op)
+{
+    const Sliding *s = &c->axis[c->split].s;
+    if (op != OP_convolve_input) return c->band;
+    return conv_less((c->band - 1 + (s->taps - 1) * s->dilation) / s->stride + 1, s->out);
+}
+
+/* Bands as long as the images of `channels` allow, but short enough that there are some tasks. */
+static void conv_bands(Conv *c, OpCode op, int64_t channels, int64_t others)
+{
+    const Sliding *s = &c->axis[c->split].s;
+    int64_t whole = op == OP_convolve_input ? s->in : s->out,
+            rest = op == OP_convolve_input ? c->in / s->in : c->rest;
+    c->band = whole;
+    for (;;) {
+        c->bands = conv_parts(whole, c->band);
+        conv_layout(c, conv_band_count(c, op));
+        bool large = channels * c->plane * c->of->size > CONV_IMAGES, few = others * c->bands < CONV_TASKS;
+        bool least = c->band <= CONV_BAND || c->band * rest <= CONV_LEAST;
+        if (least || !(large || few)) break;
+        c->band = conv_parts(c->band, 2);
+    }
+}
+
+static void conv_offsets(const Program *p, Conv *c)
+{
+    int64_t *offset = arena_new(p->arena, (size_t)c->taps, sizeof *offset), t = 0;
+    c->offset = offset;
+    for (int64_t i = 0; i < c->axis[0].s.taps; i++)
+        for (int64_t j = 0; j < c->axis[1].s.taps; j++)
+            for (int64_t k = 0; k < c->axis[2].s.taps; k++, t++) {
+                const int64_t tap[] = {i, j, k};
+                for (int a = 0; a < SLIDING_AXES; a++) {
+                    const ConvAxis *x = &c->axis[a];
+                    offset[t] +=
+                        tap[a] % x->phases * x->apart + tap[a] * x->s.dilation / x->s.stride * x->pitch;
+                }
+            }
+}
+
+static size_t conv_line(int64_t bytes)
+{
+    return (size_t)(bytes + CONV_LINE - 1) / CONV_LINE * CONV_LINE + CONV_LINE;
+}
+
+/* Places in scratch; a line behind each part is room for copies that go beyond their end. */
+static void conv_places(Conv *c, Instruction *i, int64_t channels, int64_t sums)
+{
+    int64_t size = c->of->size;
+    c->at_images = conv_line(c->image_rows * (int64_t)sizeof(ConvRow));
+    c->at_panel = c->at_images + conv_line(channels * c->plane * size);
+    c->at_sums = c->at_panel + conv_line(c->block * c->pitch * size);
+    c->at_product = c->at_sums + conv_line(sums * size);
+    i->scratch = c->at_product + c->product.scratch;
+}
+
+static void conv_plan_forward(Conv *c, Instruction *i, Isa isa)
+{
+    c->kernel.run = c->direct ? conv_forward_direct : conv_forward_run;
+    conv_bands(c, i->op, c->channels, c->n * c->groups);
+    c->product = (Matmul){.m = c->outputs,
+                          .n = c->panel,
+                          .k = c->block,
+                          .a_row = c->depth,
+                          .a_column = 1,
+                          .b_row = c->pitch,
+                          .b_column = 1,
+                          .b_near = true,
+                          .c_row = c->out,
+                          .type = c->type,
+                          .isa = isa};
+    matmul_plan(&c->product);
+    conv_places(c, i, c->channels, 0);
+    i->tasks = c->n * c->groups * c->bands;
+}
+
+static void conv_plan_input(Conv *c, Instruction *i, Isa isa)
+{
+    c->kernel.run = conv_input_run;
+    conv_bands(c, i->op, c->channels, c->n * c->groups);
+    c->product = (Matmul){.m = c->block,
+                          .n = c->panel,
+                          .k = c->outputs,
+                          .a_row = 1,
+                          .a_column = c->depth,
+                          .b_row = c->out,
+                          .b_column = 1,
+                          .c_row = c->pitch,
+                          .type = c->type,
+                          .isa = isa};
+    matmul_plan(&c->product);
+    conv_places(c, i, c->channels, 0);
+    i->tasks = c->n * c->groups * c->bands;
+}
+
+/* Cuts dw' [K, outputs] of a group into tasks. */
+static void conv_cut(Conv *c)
+{
+    int64_t panel = c->panel;
+    c->down = conv_parts(c->depth, CONV_COLUMNS);
+    c->across = conv_parts(c->outputs, CONV_COLUMNS);
+    while (!c->direct && c->groups * c->down * c->across < CONV_TASKS)
+        if (c->depth >= (c->down + 1) * CONV_ROWS)
+            c->down++;
+        else if (c->outputs > c->across * panel)
+            c->across++;
+        else
+            break;
+    c->rows = conv_parts(c->depth, c->down);
+    c->columns = panel * conv_parts(conv_parts(c->outputs, panel), c->across);
+    if (c->direct) c->rows = c->depth, c->columns = c->outputs;
+    c->down = conv_parts(c->depth, c->rows);
+    c->across = conv_parts(c->outputs, c->columns);
+}
+
+static void conv_plan_weight(Conv *c, Instruction *i, Isa isa)
+{
+    c->kernel.run = conv_weight_run;
+    conv_cut(c);
+    int64_t channels = conv_less(c->channels, (c->rows - 1) / c->taps + 2);
+    conv_bands(c, i->op, channels, CONV_TASKS);
+    c->panel = CONV_POSITIONS;
+    c->pitch = c->panel + c->of->lanes; /* rows at a power of two would share cache lines */
+    c->block = c->rows;
+    c->product = (Matmul){.m = c->rows,
+                          .n = c->columns,
+                          .k = c->panel,
+                          .a_row = c->pitch,
+                          .a_column = 1,
+                          .b_row = 1,
+                          .b_column = c->out,
+                          .c_row = c->columns,
+                          .add = true,
+                          .type = c->type,
+                          .isa = isa};
+    matmul_plan(&c->product);
+    conv_places(c, i, channels, c->rows * c->columns);
+    i->tasks = c->groups * c->down * c->across;
+}
+
+void conv_prepare(const Program *p, Instruction *i, Isa isa)
+{
+    const Convolution g =
+        convolution_node(i->op, &i->read[0].shape, &i->read[1].shape, &i->write[0].shape, i->attribute);
+    Conv *c = i->detail = arena_new(p->arena, 1, sizeof *c);
+    *c = (Conv){.of = conv_kernels[p->dtype][isa], .type = p->dtype == DTYPE_F64 ? MATMUL_F64 : MATMUL_F32};
+    c->n = g.n, c->groups = g.groups, c->channels = g.channels, c->outputs = g.outputs;
+    c->in = sliding_in(g.axis), c->out = sliding_out(g.axis), c->taps = sliding_taps(g.axis);
+    c->depth = c->channels * c->taps;
+    for (int a = 0; a < SLIDING_AXES; a++)
+        c->axis[a].s = g.axis[a],
+        c->axis[a].phases = conv_less(g.axis[a].taps, conv_period(g.axis[a].stride, g.axis[a].dilation));
+    c->split = SLIDING_AXES - (i->write[0].shape.rank - 2);
+    c->rest = c->out / c->axis[c->split].s.out;
+    c->direct = c->channels * c->outputs <= CONV_DIRECT;
+    c->panel = c->pitch = 2 * c->of->lanes;
+    c->block = conv_parts(c->depth, conv_parts(c->depth * c->panel * c->of->size, CONV_PANEL));
+    if (i->op == OP_convolve_weight)
+        conv_plan_weight(c, i, isa);
+    else if (conv_is_point(c))
+        conv_plan_point(c, i, isa);
+    else
+        (i->op == OP_convolve ? conv_plan_forward : conv_plan_input)(c, i, isa);
+    conv_offsets(p, c);
+}

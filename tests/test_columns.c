@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "failing_heap.h"
+
 /* A table with what is inferred from it. */
 typedef struct Case {
     Table t;
@@ -546,14 +548,6 @@ static void shows_cells(void **state)
     assert_string_equal(
         cell_shown(shown, "1234567890123456789012345678901234567890123\xc3\xa4\xc3\xa4\xc3\xa4"),
         "1234567890123456789012345678901234567890123...");
-}
-
-/* Lets `left` allocations succeed. */
-static void *failing_heap(void *context, void *block, size_t size)
-{
-    int *left = context;
-    if (!size) return free(block), NULL;
-    return (*left)-- > 0 ? realloc(block, size) : NULL;
 }
 
 static int whole_way(const char *csv, const InferOptions *o, Error *e)

@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "failing_heap.h"
+
 /* Reads text as a table called x.csv. */
 static int read_text(Table *t, const char *text, size_t length, const CsvOptions *o, Error *e)
 {
@@ -354,14 +356,6 @@ static void refuses_broken_gzip(void **state)
         "x.csv: is packed with gzip, which this build cannot read; unpack it first (gunzip)");
 }
 #endif
-
-/* Lets `left` allocations succeed. */
-static void *failing_heap(void *context, void *block, size_t size)
-{
-    int *left = context;
-    if (!size) return free(block), NULL;
-    return (*left)-- > 0 ? realloc(block, size) : NULL;
-}
 
 static void survives_failing_allocations(void **state)
 {

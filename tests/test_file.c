@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include "failing_heap.h"
+
 static char folder[] = "/tmp/nudge_file_XXXXXX";
 static char path[64];
 
@@ -299,15 +301,6 @@ static void refuses_logs(void **state)
                    "No space left on device");
 }
 
-static void *heap_failing(void *context, void *block, size_t size)
-{
-    int *left = context;
-    if (size && (*left)-- <= 0) return NULL;
-    if (size) return realloc(block, size);
-    free(block);
-    return NULL;
-}
-
 static int do_everything(Error *e)
 {
     Csvlog log;
@@ -327,7 +320,7 @@ static void allocations(void **state)
         put("step,loss,\"grad norm, \"\"max\"\"\"\n1,1,1\n2,2,2\n");
         int left = n;
         error_clear(&e);
-        nudge_allocator(heap_failing, &left);
+        nudge_allocator(failing_heap, &left);
         int status = do_everything(&e);
         nudge_allocator(NULL, NULL);
         assert_int_equal(status, e.status);

@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "failing_heap.h"
+
 static char folder[] = "/tmp/nudge-idx-XXXXXX";
 static char images[64], labels[64];
 
@@ -200,14 +202,6 @@ static void reads_gzip(void **state)
     assert_refuses("ends inside its gzip data, so it is truncated; copy or download it again");
 }
 #endif
-
-/* Lets `left` allocations succeed. */
-static void *failing_heap(void *context, void *block, size_t size)
-{
-    int *left = context;
-    if (!size) return free(block), NULL;
-    return (*left)-- > 0 ? realloc(block, size) : NULL;
-}
 
 static void survives_failing_allocations(void **state)
 {

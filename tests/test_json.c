@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "failing_heap.h"
+
 typedef struct Document {
     Error error;
     Arena arena;
@@ -262,15 +264,6 @@ static void damage(void **state)
     }
 }
 
-static void *heap_failing(void *context, void *block, size_t size)
-{
-    int *left = context;
-    if (size && (*left)-- <= 0) return NULL;
-    if (size) return realloc(block, size);
-    free(block);
-    return NULL;
-}
-
 static void allocations(void **state)
 {
     (void)state;
@@ -284,7 +277,7 @@ static void allocations(void **state)
     int status = NUDGE_MACHINE, n = 0;
     for (; status; n++) {
         int left = n;
-        nudge_allocator(heap_failing, &left);
+        nudge_allocator(failing_heap, &left);
         Document d;
         document_read(&d, big.s, big.length);
         status = d.status;

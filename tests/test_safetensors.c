@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "failing_heap.h"
+
 static const float weight[] = {1, -2.5f, 0, 3e-40f, INFINITY, 0.1f};
 static const double bias[] = {0.1, -1e300};
 static const int64_t step[] = {5000};
@@ -294,15 +296,6 @@ static void damage(void **state)
     text_free(&out);
 }
 
-static void *heap_failing(void *context, void *block, size_t size)
-{
-    int *left = context;
-    if (size && (*left)-- <= 0) return NULL;
-    if (size) return realloc(block, size);
-    free(block);
-    return NULL;
-}
-
 static void allocations(void **state)
 {
     (void)state;
@@ -313,7 +306,7 @@ static void allocations(void **state)
         Error e = {0};
         Safetensors f;
         int left = n;
-        nudge_allocator(heap_failing, &left);
+        nudge_allocator(failing_heap, &left);
         saved = safetensors_save(path, sample, TENSORS, notes, 2, &e);
         left = n;
         opened = saved ? saved : safetensors_open(&f, path, &e);

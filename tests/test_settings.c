@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "failing_heap.h"
+
 static void parsed(Settings *s, const char *options)
 {
     Error e = {0};
@@ -347,15 +349,6 @@ static void damage(void **state)
     }
 }
 
-static void *heap_failing(void *context, void *block, size_t size)
-{
-    int *left = context;
-    if (size && (*left)-- <= 0) return NULL;
-    if (size) return realloc(block, size);
-    free(block);
-    return NULL;
-}
-
 static void allocations(void **state)
 {
     (void)state;
@@ -364,7 +357,7 @@ static void allocations(void **state)
         Settings s = {0}, copy = {0};
         Error e = {0};
         int left = n;
-        nudge_allocator(heap_failing, &left);
+        nudge_allocator(failing_heap, &left);
         status = settings_parse(&s, everything, &e);
         if (!status) status = settings_copy(&copy, &s, &e);
         settings_free(&s);

@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "failing_heap.h"
+
 /* Reads all of a text as a number. */
 static double read_all(const char *s)
 {
@@ -257,20 +259,11 @@ static void grows_text(void **state)
     assert_string_equal(text_end(&t), "");
 }
 
-static void *heap_failing(void *context, void *block, size_t size)
-{
-    int *left = context;
-    if (size && (*left)-- <= 0) return NULL;
-    if (size) return realloc(block, size);
-    free(block);
-    return NULL;
-}
-
 static void text_fails_once(void **state)
 {
     (void)state;
     int left = 1;
-    nudge_allocator(heap_failing, &left);
+    nudge_allocator(failing_heap, &left);
     Text t = {0};
     text_print(&t, "short");
     assert_false(t.failed);

@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "failing_heap.h"
+
 /* Writes down what it is given, a line each. */
 static int note_down(void *context, const char *key, const char *value, const char *origin, Error *e)
 {
@@ -204,15 +206,6 @@ static void damage(void **state)
     }
 }
 
-static void *heap_failing(void *context, void *block, size_t size)
-{
-    int *left = context;
-    if (size && (*left)-- <= 0) return NULL;
-    if (size) return realloc(block, size);
-    free(block);
-    return NULL;
-}
-
 static void reads_files(void **state)
 {
     (void)state;
@@ -225,7 +218,7 @@ static void reads_files(void **state)
         int left = n;
         Settings s = {0};
         error_clear(&e);
-        nudge_allocator(heap_failing, &left);
+        nudge_allocator(failing_heap, &left);
         status = yaml_read(path, settings_take, &s, &e);
         if (!status) assert_string_equal(settings_named(&s, "define", "f")->value, "x's");
         settings_free(&s);

@@ -146,6 +146,7 @@ static inline void net_refused(NetCheck *c, const char *text, const char *says)
     assert_int_equal(error_catch(&c->error, net_apply, c), NUDGE_INPUT);
     if (!strstr(c->error.message, says)) fail_msg("%s says: %s", text, c->error.message);
     error_clear(&c->error);
+    c->g->origin = NULL;
 }
 
 /* ---- Values of nodes ---- */

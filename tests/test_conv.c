@@ -82,8 +82,9 @@ static void trial_build(void *context)
     Trial *t = context;
     Scope *scope = scope_new(&t->arena, nn_scope(&t->arena));
     for (int i = 0; i < t->leaves; i++)
-        scope_add_node(scope, t->tensor[i].name,
-                       graph_leaf(t->graph, ROLE_DATA, t->tensor[i].name, TYPE_REAL, t->tensor[i].shape, NULL));
+        scope_add_node(
+            scope, t->tensor[i].name,
+            graph_leaf(t->graph, ROLE_DATA, t->tensor[i].name, TYPE_REAL, t->tensor[i].shape, NULL));
     Context c = {.graph = t->graph, .scope = scope, .title = "test", .path = "", .train = t->train};
     trial_output(t, t->net ? value_node(notation_net(&c, t->text, t->graph->leaf[0], NULL, NULL))
                            : notation_evaluate(&c, t->text));
@@ -106,7 +107,8 @@ static void trial_start(Trial *t, const char *text, int leaves, const Tensor *te
 {
     double rounding = t->rounding;
     bool net = t->net, train = t->train;
-    *t = (Trial){.text = text, .leaves = leaves, .tensor = tensor, .rounding = rounding, .net = net, .train = train};
+    *t = (Trial){
+        .text = text, .leaves = leaves, .tensor = tensor, .rounding = rounding, .net = net, .train = train};
     arena_init(&t->arena, &t->error);
     t->graph = graph_new(&t->error);
     assert_non_null(t->graph);
@@ -144,7 +146,8 @@ static void run_program(Trial *t, const Program *p, int threads, void **result)
         w->slot[s] = result[s] = test_malloc(slot->bytes + 1);
         memset(result[s], 0x7f, slot->bytes);
         for (size_t i = 0; !slot->output && i < t->graph->leaves; i++)
-            for (int64_t k = 0; !strcmp(t->graph->leaf[i]->leaf->name, slot->name) && k < shape_size(slot->shape); k++)
+            for (int64_t k = 0;
+                 !strcmp(t->graph->leaf[i]->leaf->name, slot->name) && k < shape_size(slot->shape); k++)
                 put_real(result[s], k, t->value[i][k], p->dtype);
     }
     cpu_run(w, pool);
@@ -233,8 +236,8 @@ static void check_geometry(const Geometry *g)
         tensor[0].shape.dim[2 + a] = g->in[a];
         tensor[1].shape.dim[2 + a] = g->taps[a];
         length += snprintf(padding + length, sizeof padding - (size_t)length,
-                           g->axes > 1 ? "%s(%lld, %lld)" : "%s%lld, %lld", a ? ", " : "", (long long)g->before[a],
-                           (long long)g->after[a]);
+                           g->axes > 1 ? "%s(%lld, %lld)" : "%s%lld, %lld", a ? ", " : "",
+                           (long long)g->before[a], (long long)g->after[a]);
     }
     snprintf(padding + length, sizeof padding - (size_t)length, ")");
     snprintf(text, sizeof text,
@@ -303,8 +306,323 @@ static void test_random(void **state)
     }
 }
 
+/* ---- Pooling ---------------------------------------------------------------------------------------------------- */
+
+static void test_pooling(void **state)
+{
+    (void)state;
+    static const struct {
+        Shape shape;
+        const char *window;
+    } cases[] = {
+        {{4, {2, 3, 8, 8}}, "2, 2"},          {{4, {3, 5, 24, 24}}, "2, 2"},
+        {{4, {2, 2, 9, 11}}, "3, 2, 1"},      {{4, {1, 1, 7, 40}}, "(2, 5), 1"},
+        {{4, {2, 2, 9, 9}}, "2, 3, 1, 2"},    {{3, {2, 4, 50}}, "4, 2, 2"},
+        {{3, {1, 2, 1000}}, "1000"},          {{5, {2, 2, 5, 4, 6}}, "2, (1, 2, 3)"},
+        {{4, {1, 70, 20, 20}}, "3, 1, same"}, {{4, {0, 2, 4, 4}}, "2"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[200];
+        Tensor x = {"x", cases[i].shape};
+        Trial t = {.rounding = .25}; /* many are equal */
+        snprintf(text, sizeof text,
+                 "i = pool_argmax(x, %s); y = pool_take(x, i); dx = grad(sum(y*y*y), x); i, y, dx",
+                 cases[i].window);
+        check_kernels(&t, text, 1, &x);
+    }
+}
+
+/* What is no number wins, the last of them; an infinity loses to any other element, but never to the padding. */
+static void test_pooling_special(void **state)
+{
+    (void)state;
+    static const double plane[] = {1,         NAN,       2, NAN, -INFINITY, -INFINITY,
+                                   -INFINITY, -INFINITY, 3, 3,   INFINITY,  0};
+    static const double four[] = {3, 4, 10}, pairs[] = {0, 2}, padded[] = {0, 2, 2, 2};
+    Tensor x = {"x", {3, {1, 1, 12}}};
+    for (Isa isa = ISA_BASE; isa < ISA_COUNT; isa++)
+        for (Dtype dtype = DTYPE_F32; isa_has(isa) && dtype <= DTYPE_F64; dtype++) {
+            Trial t = {0};
+            trial_start(
+                &t,
+                "pool_argmax(x, 4, 4), pool_argmax(x[:, :, 4:8], 2, 2), pool_argmax(x[:, :, 8:], 3, 1, 1)", 1,
+                &x);
+            if (error_catch(&t.error, trial_build, &t)) fail_msg("%s", t.error.message);
+            memcpy(t.value[0], plane, sizeof plane);
+            if (error_catch(&t.error, trial_expect, &t)) fail_msg("%s", t.error.message);
+            assert_memory_equal(t.want[0], four, sizeof four);
+            assert_memory_equal(t.want[1], pairs, sizeof pairs);
+            assert_memory_equal(t.want[2], padded, sizeof padded);
+            check_program(&t, dtype, isa);
+            trial_end(&t);
+        }
+}
+
+/* ---- Layers against loops ----------------------------------------------------------------------------------------- */
+
+static double *layer_leaf(Trial *t, const char *name)
+{
+    for (size_t i = 0; i < t->graph->leaves; i++)
+        if (!strcmp(t->graph->leaf[i]->leaf->name, name)) return t->value[i];
+    fail_msg("there is no %s", name);
+    return NULL;
+}
+
+/* Builds a net of one layer on x and runs the reference; the result stands in want[0]. */
+static void layer_run(Trial *t, const char *text, bool train, const Tensor *x)
+{
+    t->net = true, t->train = train;
+    trial_start(t, text, 1, x);
+    if (error_catch(&t->error, trial_build, t)) fail_msg("%s: %s", text, t->error.message);
+    for (size_t i = 0; i < t->graph->leaves; i++)
+        if (!strcmp(t->graph->leaf[i]->leaf->name, "0.running_var"))
+            for (int64_t k = 0; k < shape_size(t->graph->leaf[i]->shape); k++)
+                t->value[i][k] = fabs(t->value[i][k]) + .1;
+    if (error_catch(&t->error, trial_expect, t)) fail_msg("%s: %s", text, t->error.message);
+}
+
+static void assert_shape(const Trial *t, int rank, const int64_t *dim)
+{
+    assert_true(shape_equal(t->output[0].node->shape, shape_of(rank, dim)));
+}
+
+static void assert_close(double got, double want)
+{
+    if (!(fabs(got - want) <= 1e-12 * (1 + fabs(want)))) fail_msg("%.17g, not %.17g", got, want);
+}
+
+/* conv(6, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2), groups=2) on [2, 4, 7, 6] */
+static void test_conv_layer(void **state)
+{
+    (void)state;
+    Tensor x = {"x", {4, {2, 4, 7, 6}}};
+    Trial t = {0};
+    layer_run(&t, "conv(6, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2), groups=2)", true, &x);
+    assert_shape(&t, 4, (int64_t[]){2, 6, 4, 4});
+    const double *w = layer_leaf(&t, "0.weight"), *b = layer_leaf(&t, "0.bias"), *y = t.want[0];
+    for (int n = 0; n < 2; n++)
+        for (int o = 0; o < 6; o++)
+            for (int i = 0; i < 4; i++)
+                for (int j = 0; j < 4; j++) {
+                    double sum = b[o];
+                    for (int c = 0; c < 2; c++)
+                        for (int k = 0; k < 3; k++)
+                            for (int l = 0; l < 2; l++) {
+                                int row = 2 * i - 1 + k, column = j + 2 * l, channel = o / 3 * 2 + c;
+                                if (row < 0 || row >= 7) continue;
+                                sum += t.value[0][((n * 4 + channel) * 7 + row) * 6 + column] *
+                                       w[((o * 2 + c) * 3 + k) * 2 + l];
+                            }
+                    assert_close(*y++, sum);
+                }
+    trial_end(&t);
+}
+
+/* deconv(3, 3, stride=2, padding=1, output_padding=1) on [2, 2, 4]: weight [2, 3, 3], result [2, 3, 8] */
+static void test_deconv_layer(void **state)
+{
+    (void)state;
+    Tensor x = {"x", {3, {2, 2, 4}}};
+    Trial t = {0};
+    layer_run(&t, "deconv(3, 3, stride=2, padding=1, output_padding=1)", true, &x);
+    assert_shape(&t, 3, (int64_t[]){2, 3, 8});
+    const double *w = layer_leaf(&t, "0.weight"), *b = layer_leaf(&t, "0.bias");
+    double y[2][3][8];
+    for (int n = 0; n < 2; n++)
+        for (int o = 0; o < 3; o++) {
+            for (int i = 0; i < 8; i++)
+                y[n][o][i] = b[o];
+            for (int c = 0; c < 2; c++)
+                for (int i = 0; i < 4; i++)
+                    for (int k = 0; k < 3; k++) {
+                        int at = 2 * i - 1 + k;
+                        if (at >= 0 && at < 8)
+                            y[n][o][at] += t.value[0][(n * 2 + c) * 4 + i] * w[(c * 3 + o) * 3 + k];
+                    }
+        }
+    for (int i = 0; i < 48; i++)
+        assert_close(t.want[0][i], ((double *)y)[i]);
+    trial_end(&t);
+}
+
+static void test_pool_layers(void **state)
+{
+    (void)state;
+    Tensor x = {"x", {4, {1, 2, 5, 4}}};
+    Trial t = {0};
+    layer_run(&t, "avgpool(3, 2, 1)", false, &x);
+    assert_shape(&t, 4, (int64_t[]){1, 2, 3, 2});
+    for (int c = 0; c < 2; c++)
+        for (int i = 0; i < 3; i++)
+            for (int j = 0; j < 2; j++) {
+                double sum = 0;
+                for (int k = 2 * i - 1; k < 2 * i + 2; k++)
+                    for (int l = 2 * j - 1; l < 2 * j + 2; l++)
+                        if (k >= 0 && k < 5 && l >= 0 && l < 4) sum += t.value[0][(c * 5 + k) * 4 + l];
+                assert_close(t.want[0][(c * 3 + i) * 2 + j], sum / 9);
+            }
+    trial_end(&t);
+    layer_run(&t, "maxpool((2, 3), padding=(0, 1))", false, &x);
+    assert_shape(&t, 4, (int64_t[]){1, 2, 2, 2});
+    const double *p = t.value[0];
+    assert_close(t.want[0][0], fmax(fmax(p[0], p[1]), fmax(p[4], p[5])));
+    assert_close(t.want[0][3], fmax(fmax(p[10], p[11]), fmax(p[14], p[15])));
+    trial_end(&t);
+    layer_run(&t, "global_avgpool", false, &x);
+    assert_shape(&t, 2, (int64_t[]){1, 2});
+    double sum = 0;
+    for (int i = 0; i < 20; i++)
+        sum += t.value[0][20 + i];
+    assert_close(t.want[0][1], sum / 20);
+    trial_end(&t);
+    /* five rows in two bins are 0..2 and 2..4; four columns in three are 0..1, 1..2 and 2..3 */
+    layer_run(&t, "adaptive_avgpool((2, 3))", false, &x);
+    assert_shape(&t, 4, (int64_t[]){1, 2, 2, 3});
+    p = t.value[0];
+    assert_close(t.want[0][4], (p[9] + p[10] + p[13] + p[14] + p[17] + p[18]) / 6);
+    trial_end(&t);
+}
+
+static void test_resize_layer(void **state)
+{
+    (void)state;
+    Tensor x = {"x", {4, {1, 1, 2, 3}}};
+    Trial t = {0};
+    layer_run(&t, "resize(size=(4, 5))", false, &x);
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 5; j++)
+            assert_close(t.want[0][i * 5 + j], t.value[0][i * 2 / 4 * 3 + j * 3 / 5]);
+    trial_end(&t);
+    layer_run(&t, "resize(scale=2, mode=bilinear)", false, &x);
+    assert_shape(&t, 4, (int64_t[]){1, 1, 4, 6});
+    const double *p = t.value[0];
+    assert_close(t.want[0][0], p[0]);
+    assert_close(t.want[0][1], .75 * p[0] + .25 * p[1]);
+    assert_close(t.want[0][6 + 1], .75 * (.75 * p[0] + .25 * p[1]) + .25 * (.75 * p[3] + .25 * p[4]));
+    assert_close(t.want[0][23], p[5]);
+    trial_end(&t);
+}
+
+/* Statistics of a channel of the batch, biased; what is kept is the sample's variance. */
+static void test_batchnorm_layer(void **state)
+{
+    (void)state;
+    Tensor x = {"x", {4, {3, 2, 2, 5}}};
+    Trial t = {0};
+    layer_run(&t, "batchnorm(momentum=.3)", true, &x);
+    const double *w = layer_leaf(&t, "0.weight"), *b = layer_leaf(&t, "0.bias");
+    double *now[2];
+    Node *next[] = {t.graph->assignment[0].value, t.graph->assignment[1].value};
+    Reference r = {trial_bind, &t, false};
+    assert_int_equal(t.graph->assignments, 2);
+    reference_evaluate(&t.arena, t.graph, &r, 2, next, now);
+    for (int c = 0; c < 2; c++) {
+        double mean = 0, square = 0;
+        for (int n = 0; n < 3; n++)
+            for (int i = 0; i < 10; i++)
+                mean += t.value[0][(n * 2 + c) * 10 + i] / 30;
+        for (int n = 0; n < 3; n++)
+            for (int i = 0; i < 10; i++)
+                square += pow(t.value[0][(n * 2 + c) * 10 + i] - mean, 2);
+        for (int k = 0; k < 60; k++)
+            if (k / 10 % 2 == c)
+                assert_close(t.want[0][k], (t.value[0][k] - mean) / sqrt(square / 30 + 1e-5) * w[c] + b[c]);
+        assert_close(now[0][c], .7 * layer_leaf(&t, "0.running_mean")[c] + .3 * mean);
+        assert_close(now[1][c], .7 * layer_leaf(&t, "0.running_var")[c] + .3 * square / 29);
+    }
+    trial_end(&t);
+    layer_run(&t, "batchnorm", false, &x);
+    assert_int_equal(t.graph->assignments, 0);
+    for (int k = 0; k < 60; k++) {
+        int c = k / 10 % 2;
+        double scale = sqrt(layer_leaf(&t, "0.running_var")[c] + 1e-5);
+        assert_close(t.want[0][k], (t.value[0][k] - layer_leaf(&t, "0.running_mean")[c]) / scale *
+                                           layer_leaf(&t, "0.weight")[c] +
+                                       layer_leaf(&t, "0.bias")[c]);
+    }
+    trial_end(&t);
+}
+
+/* The first of equals gets all of the gradient. */
+static void test_pool_tie(void **state)
+{
+    (void)state;
+    Tensor x = {"x", {3, {1, 1, 4}}};
+    Trial t = {0};
+    trial_start(&t, "grad(sum(maxpool(x, 4)), x)", 1, &x);
+    if (error_catch(&t.error, trial_build, &t)) fail_msg("%s", t.error.message);
+    memcpy(t.value[0], (double[]){1, 2, 2, 0}, 4 * sizeof(double));
+    if (error_catch(&t.error, trial_expect, &t)) fail_msg("%s", t.error.message);
+    for (int i = 0; i < 4; i++)
+        assert_true(t.want[0][i] == (i == 1));
+    trial_end(&t);
+}
+
+/* ---- Mistakes ----------------------------------------------------------------------------------------------------- */
+
+static void test_mistakes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *net, *message;
+        Shape x;
+    } wrong[] = {
+        {"conv(8, 3)",
+         "a window slides over [examples, channels, one to three sizes]; this is [4, 784]",
+         {2, {4, 784}}},
+        {"conv(8, 9)",
+         "a window over 9 is larger than axis 2 of [1, 2, 6, 6], 6 with its padding",
+         {4, {1, 2, 6, 6}}},
+        {"conv(8, 3, dilation=4)", "use a smaller size, less dilation or padding=same", {4, {1, 2, 6, 6}}},
+        {"conv(8, 3, stride=0)", "the stride must be at least 1, not 0", {4, {1, 2, 6, 6}}},
+        {"conv(8, 3, stride=1.5)",
+         "the stride must be a whole number; this is the number 1.5",
+         {4, {1, 2, 6, 6}}},
+        {"conv(8, 3, padding=-1)", "the padding must be at least 0, not -1", {4, {1, 2, 6, 6}}},
+        {"conv(8, 3, padding=(1, 2, 3))",
+         "the padding has 3 numbers, but there are 2 spatial axes",
+         {4, {1, 2, 6, 6}}},
+        {"conv(8, 3, padding=sme)", "did you mean same?", {4, {1, 2, 6, 6}}},
+        {"conv(8, 3, padding=relu)",
+         "the padding is a number, a tuple, same or valid, not relu",
+         {4, {1, 2, 6, 6}}},
+        {"conv(8, 3, groups=3)",
+         "the 2 channels of [1, 2, 6, 6] do not divide into groups=3",
+         {4, {1, 2, 6, 6}}},
+        {"conv(7, 3, groups=2)",
+         "the 7 channels of the result do not divide into groups=2; 8 would",
+         {4, {1, 2, 6, 6}}},
+        {"conv(8, (3, 3, 3))", "the size has 3 numbers, but there are 2 spatial axes", {4, {1, 2, 6, 6}}},
+        {"conv(8)", "conv needs its argument size", {4, {1, 2, 6, 6}}},
+        {"maxpool(9)", "a window over 9 is larger than axis 2", {4, {1, 2, 6, 6}}},
+        {"maxpool(2, padding=2)", "the padding must be at most half of the window, 1", {4, {1, 2, 6, 6}}},
+        {"deconv(8, 3, padding=9)", "use a smaller padding", {4, {1, 2, 6, 6}}},
+        {"deconv(8, 3, stride=2, output_padding=2)", "must be less than the stride", {4, {1, 2, 6, 6}}},
+        {"resize(mode=relu)", "the mode is nearest or linear", {4, {1, 2, 6, 6}}},
+        {"resize(scale=-1)", "the scale must be a number above 0", {4, {1, 2, 6, 6}}},
+        {"resize(scale=.1)", "an axis of 6 would have no element left", {4, {1, 2, 6, 6}}},
+        {"adaptive_avgpool((1, 2, 3))", "does not give 2 numbers", {4, {1, 2, 6, 6}}},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        Tensor x = {"x", wrong[i].x};
+        Trial t = {.net = true};
+        trial_start(&t, wrong[i].net, 1, &x);
+        assert_int_equal(error_catch(&t.error, trial_build, &t), NUDGE_INPUT);
+        if (!strstr(t.error.message, wrong[i].message) || !strstr(t.error.message, wrong[i].net))
+            fail_msg("%s: \"%s\" is not in: %s", wrong[i].net, wrong[i].message, t.error.message);
+        trial_end(&t);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_geometries), cmocka_unit_test(test_random)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_geometries),      cmocka_unit_test(test_random),
+        cmocka_unit_test(test_pooling),         cmocka_unit_test(test_pooling_special),
+        cmocka_unit_test(test_conv_layer),      cmocka_unit_test(test_deconv_layer),
+        cmocka_unit_test(test_pool_layers),     cmocka_unit_test(test_resize_layer),
+        cmocka_unit_test(test_batchnorm_layer), cmocka_unit_test(test_pool_tie),
+        cmocka_unit_test(test_mistakes),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

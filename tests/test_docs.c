@@ -260,8 +260,13 @@ static const struct {
     {"layer", "Layers", "Every operation and activation of one tensor is a layer, too."},
     {"loss", "Losses", NULL},
     {"optimizer", "Optimizers", NULL},
+    {"driver", "Drivers",
+     "Optimizers in C, which look at the loss along a line; the row says what they take."},
     {"schedule", "Schedules", NULL},
     {"clip", "Clipping", NULL},
+    {"penalty", "Penalties", "`loss` and `penalty` are made small together."},
+    {"constraint", "Constraints", "What a weight becomes after each update."},
+    {"average", "Averages", "Of the weights over the steps; they are what is judged and kept."},
     {"initialiser", "Initialisers", NULL},
     {"helper", "Helpers", "What the rows above are made of."},
 };

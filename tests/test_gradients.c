@@ -38,7 +38,7 @@ typedef struct Trial {
     int inputs;
     uint64_t drawn;
     const char *text;
-    bool net;
+    bool net, train;
     Node *result; /* of the text */
 } Trial;
 
@@ -135,13 +135,16 @@ static double *trial_value(Trial *t, Node *n)
 static void trial_read(void *context)
 {
     Trial *t = context;
-    Context c = {.graph = t->g, .scope = t->scope, .title = "test", .path = ""};
+    Context c = {.graph = t->g, .scope = t->scope, .title = "test", .path = "", .train = t->train};
     if (t->net)
         t->result = notation_net(&c, t->text, t->input[0].leaf, NULL, NULL);
     else
         t->result = notation_formula(&c, t->text);
     for (size_t i = 0; i < t->g->leaves; i++)
-        if (t->g->leaf[i]->leaf->role == ROLE_PARAMETER) trial_give(t, t->g->leaf[i], -2.2, 2.2);
+        if (t->g->leaf[i]->leaf->role == ROLE_PARAMETER)
+            trial_give(t, t->g->leaf[i], -2.2, 2.2);
+        else if (t->g->leaf[i]->leaf->role == ROLE_STATE)
+            trial_give(t, t->g->leaf[i], .3, 3); /* running statistics */
     trial_value(t, t->result);
 }
 
@@ -356,6 +359,17 @@ static const struct Sample {
     {"take", "take(x, i)"},
     {"scatter", "scatter(x, i, 3)"},
     {"pick", "pick(x, i)"},
+    {"convolve", "convolve(reshape(x, 1, 2, 4), reshape(z, 4, 1, 2), 2, 1, 2, 2)"},
+    {"convolve", "convolve(reshape(x, 1, 2, 2, 2), reshape(z, 1, 2, 2, 2), padding=1)"},
+    {"convolve", "convolve(reshape(x, 1, 1, 2, 2, 2), reshape(z, 1, 1, 2, 2, 2), padding=same)"},
+    {"convolve_input", "convolve_input(reshape(x, 2, 4, 1), reshape(z, 4, 1, 2), 2, 0, 1, 2)"},
+    {"convolve_input", "convolve_input(reshape(x, 1, 2, 2, 2), reshape(z, 2, 1, 2, 2), 2, 1, 1, 1, 3)"},
+    {"convolve_weight", "convolve_weight(reshape(x, 1, 2, 4), reshape(z, 1, 4, 2), 2, 1, 2, 2, 2)"},
+    {"convolve_weight",
+     "convolve_weight(reshape(x, 2, 1, 2, 2), reshape(z, 2, 2, 2, 1), 1, (0, 1), 1, 1, 2)"},
+    {"pool_take", "y = reshape(x*z, 1, 1, 2, 4); pool_take(y*y, pool_argmax(y, (2, 2), (1, 2), (0, 1)))"},
+    {"pool_put", "y = reshape(x, 2, 1, 4); pool_put(y[:, :, 1:]*reshape(z, 2, 1, 4)[:, :, :3], "
+                 "pool_argmax(y, 2, 1), 4)"},
     {"pick", "pick(reshape(x, 2, 2, 2), stack(i, i))"},
     {"sum", "std(x, 1) + var(z, correction=1)"},
     {"amax", "amin(x, 0)*prod(z, 1)"},
@@ -497,10 +511,12 @@ static void test_losses(void **state)
     each_row("loss", check_loss);
 }
 
-static void check_net_on(const char *text, Shape x, int classes)
+/* What trains, and what predicts: two graphs. */
+static void check_net_on(const char *text, Shape x, int classes, bool train)
 {
     Trial t;
     trial_start(&t);
+    t.train = train;
     trial_input(&t, "x", classes ? TYPE_I32 : TYPE_REAL, x, classes ? 0 : -2.2, classes ? classes - 1 : 2.2);
     if (!trial_build(&t, text, true)) fail_msg("%s: %s", text, t.error.message);
     trial_check(&t);
@@ -509,7 +525,8 @@ static void check_net_on(const char *text, Shape x, int classes)
 
 static void check_net(const char *text)
 {
-    check_net_on(text, shape_of(2, (int64_t[]){2, 4}), 0);
+    check_net_on(text, shape_of(2, (int64_t[]){2, 4}), 0, true);
+    check_net_on(text, shape_of(2, (int64_t[]){2, 4}), 0, false);
 }
 
 /* Layers that want more than [2, 4] and at most one size, and those with choices that have other formulas. */
@@ -547,6 +564,24 @@ static const struct LayerSample {
     {"dense(3) tanh residual(dense(3) silu dense(3)) dense(2, bias=false) softmax", {2, {2, 4}}, 0},
     {"repeat(2, dense(4) mish) flatten prelu", {2, {2, 4}}, 0},
     {"dropout(.5) dense(2)", {2, {2, 4}}, 0},
+    {"conv(2, 3)", {3, {1, 2, 5}}, 0},
+    {"conv(4, 2, stride=(2, 1), padding=((1, 0), (0, 1)), groups=2)", {4, {2, 2, 3, 2}}, 0},
+    {"conv(3, 3, padding=same, dilation=2, bias=false)", {4, {1, 2, 3, 2}}, 0},
+    {"deconv(2, 3, stride=2, padding=1, output_padding=1)", {4, {1, 2, 2, 2}}, 0},
+    {"deconv(2, 2, groups=2)", {3, {2, 4, 3}}, 0},
+    {"maxpool(2)", {4, {1, 2, 4, 3}}, 0},
+    {"maxpool(3, 2, 1)", {4, {1, 2, 4, 3}}, 0},
+    {"avgpool(2, padding=1)", {4, {1, 2, 3, 3}}, 0},
+    {"global_avgpool", {4, {2, 3, 2, 2}}, 0},
+    {"global_maxpool", {3, {2, 3, 4}}, 0},
+    {"adaptive_avgpool(2)", {5, {1, 1, 3, 2, 4}}, 0},
+    {"resize(scale=2)", {4, {1, 2, 2, 2}}, 0},
+    {"resize(scale=1.5, mode=linear)", {5, {1, 1, 2, 3, 2}}, 0},
+    {"batchnorm", {2, {4, 2}}, 0},
+    {"batchnorm(momentum=.3)", {4, {2, 2, 2, 2}}, 0},
+    {"conv(4, 3, padding=1) batchnorm relu residual(conv(4, 3, padding=1) batchnorm) global_avgpool dense(2)",
+     {4, {2, 1, 3, 3}},
+     0},
 };
 
 static bool layer_sampled(const char *name)
@@ -575,8 +610,10 @@ static void test_layers(void **state)
 {
     (void)state;
     each_row("layer", check_layer);
-    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
-        check_net_on(layers[i].text, layers[i].x, layers[i].classes);
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+        check_net_on(layers[i].text, layers[i].x, layers[i].classes, true);
+        check_net_on(layers[i].text, layers[i].x, layers[i].classes, false);
+    }
 }
 
 /* ---- Ties ---- */

@@ -113,8 +113,7 @@ static void paper_prepare(const Backend *b, Program *p, Instruction *i)
 
 static const Backend paper = {.name = "paper", .prepare = paper_prepare};
 
-/* The plan as text. */
-static void draft_plan(Drafting *d, Text *out)
+static Program *draft_plan(Drafting *d)
 {
     PlanRequest r = {.graph = d->graph,
                      .outputs = d->outputs,
@@ -124,21 +123,34 @@ static void draft_plan(Drafting *d, Text *out)
                      .backend = &paper};
     Program *p = plan_compile(&r, &d->error);
     if (!p) fail_msg("%s: %s", d->golden->name, d->error.message);
-    plan_print(p, out);
-    plan_free(p);
+    return p;
 }
 
-static void golden_text(const Golden *g, Text *out)
+static Drafting *draft_new(const Golden *g)
 {
     Drafting *d = test_calloc(1, sizeof *d);
     arena_init(&d->arena, &d->error);
     d->graph = graph_new(&d->error);
     d->golden = g;
     if (error_catch(&d->error, draft_make, d)) fail_msg("%s: %s", g->name, d->error.message);
-    draft_plan(d, out);
+    return d;
+}
+
+static void draft_free(Drafting *d)
+{
     graph_free(d->graph);
     arena_free(&d->arena);
     test_free(d);
+}
+
+/* The plan as text. */
+static void golden_text(const Golden *g, Text *out)
+{
+    Drafting *d = draft_new(g);
+    Program *p = draft_plan(d);
+    plan_print(p, out);
+    plan_free(p);
+    draft_free(d);
 }
 
 /* ---- Files ---- */
@@ -202,8 +214,88 @@ static void test_repeats(void **state)
     }
 }
 
+/* ---- The verifier sees what is broken ---- */
+
+static void break_barrier(Program *p)
+{
+    for (int i = 0; i < p->instructions; i++)
+        p->instruction[i].barrier = false;
+}
+
+static void break_work(Program *p)
+{
+    p->work /= 2;
+}
+
+static void break_offset(Program *p)
+{
+    p->instruction[0].write[0].offset++;
+}
+
+static void break_order(Program *p)
+{
+    Instruction first = p->instruction[0];
+    p->instruction[0] = p->instruction[1];
+    p->instruction[1] = first;
+}
+
+static void break_end(Program *p)
+{
+    p->instructions--;
+}
+
+static void break_place(Program *p)
+{
+    Instruction *i = &p->instruction[2]; /* reads a column again and again */
+    i->write[0].offset = i->read[1].offset;
+}
+
+static const struct {
+    const char *name; /* of the plan */
+    void (*change)(Program *p);
+    const char *complaint;
+} breakages[] = {
+    {"split", break_barrier, "a barrier is missing before it"},
+    {"loop", break_barrier, "a loop needs a barrier on each side"},
+    {"split", break_work, "a view leaves its slot"},
+    {"split", break_offset, "a view is not aligned"},
+    {"split", break_order, "it reads what nothing wrote, or what was overwritten"},
+    {"softmax", break_end, "it reads what nothing wrote, or what was overwritten"},
+    {"softmax", break_place, "it overwrites what it still reads"},
+};
+
+static void verify_plan(void *context)
+{
+    void **both = context;
+    plan_verify(both[0], both[1]);
+}
+
+static void check_breakage(const Golden *g, void (*change)(Program *p), const char *complaint)
+{
+    Drafting *d = draft_new(g);
+    Program *p = draft_plan(d);
+    void *both[] = {p, &d->arena};
+    assert_int_equal(error_catch(&d->error, verify_plan, both), NUDGE_OK);
+    change(p);
+    assert_int_equal(error_catch(&d->error, verify_plan, both), NUDGE_MACHINE);
+    if (!strstr(d->error.message, complaint))
+        fail_msg("%s: %s, not %s", g->name, d->error.message, complaint);
+    plan_free(p);
+    draft_free(d);
+}
+
+static void test_verify(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof breakages / sizeof *breakages; i++)
+        for (size_t k = 0; k < sizeof golden_plans / sizeof *golden_plans; k++)
+            if (!strcmp(golden_plans[k].name, breakages[i].name))
+                check_breakage(&golden_plans[k], breakages[i].change, breakages[i].complaint);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden), cmocka_unit_test(test_repeats)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden), cmocka_unit_test(test_repeats),
+                                       cmocka_unit_test(test_verify)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -572,6 +572,15 @@ static bool factor(Bed *b, const Known *x, Known *z)
     return leaf_real(w, shape_small(w, made), z);
 }
 
+/* A sum of so many products. */
+static Known product_known(Node *y, int64_t terms, const Known *x, const Known *z)
+{
+    double n = (double)terms, most = n * x->most * z->most,
+           error = n * (x->most * z->error + z->most * x->error);
+    if (error > 0 || ldexp(most, x->bits + z->bits) > 4194304) error += n * most;
+    return known(y, most, x->bits + z->bits, error);
+}
+
 static void grow_matmul(Bed *b)
 {
     World *w = b->world;
@@ -582,10 +591,8 @@ static void grow_matmul(Bed *b)
     if (inner != other || shape_size(s) / (inner ? inner : 1) * t.dim[t.rank - 1] > w->largest) return;
     if (s.rank > 2 && t.rank > 2 && !shape_joins(w, shape_of(s.rank - 2, s.dim), shape_of(t.rank - 2, t.dim)))
         return;
-    double n = (double)inner, most = n * x.most * z.most, error = n * (x.most * z.error + z.most * x.error);
-    if (error > 0 || ldexp(most, x.bits + z.bits) > 4194304) error += n * most;
     Node *y = graph_matmul(w->graph, x.node, z.node);
-    if (shape_size(y->shape) <= w->largest) grow(b, known(y, most, x.bits + z.bits, error));
+    if (is_small(w, y->shape)) grow(b, product_known(y, inner, &x, &z));
 }
 
 static bool index_for(Bed *b, int64_t limit, Known *index)
@@ -634,6 +641,88 @@ static void grow_pick(Bed *b)
     int64_t last = s.dim[--s.rank];
     if (last && leaf_index(w, s, last, &index))
         grow(b, known_moved(&x, graph_binary(w->graph, OP_pick, x.node, index.node)));
+}
+
+/* Pictures: [examples, channels, ..], one to three axes to slide along, and room for a window of 2. */
+static bool picture(Bed *b, Wanted *wanted, Known *x)
+{
+    World *w = b->world;
+    for (int tries = 0; tries < 3; tries++) {
+        if (!choose(b, wanted, x)) break;
+        Shape s = x->node->shape;
+        bool fits = s.rank > 2 && s.rank < 6 && shape_size(s);
+        for (int a = 2; fits && a < s.rank; a++)
+            fits = s.dim[a] > 1;
+        if (fits) return true;
+    }
+    Shape s = {.rank = 3 + (int)draw(w, 3)};
+    for (int a = 0; a < s.rank; a++)
+        s.dim[a] = 1 + (a > 1) + draw(w, 4);
+    return leaf_real(w, s, x) && wanted(x);
+}
+
+enum { SLIDES = 3 };
+
+/* The attributes of what slides a window over x: stride, before, dilation, one number an axis each. The sizes that
+ * come out are written to size. */
+static void draw_slide(World *w, Shape x, const int64_t *window, int64_t *attribute, int64_t *size)
+{
+    int axes = x.rank - 2;
+    for (int a = 0; a < axes; a++) {
+        int64_t stride = attribute[a] = 1 + draw(w, 2), before = attribute[axes + a] = draw(w, 2);
+        int64_t reach = window[a] == 2 && x.dim[2 + a] > 2 ? 1 + draw(w, 2) : 1;
+        attribute[2 * axes + a] = reach;
+        size[a] = (x.dim[2 + a] + before - reach * (window[a] - 1) - 1) / stride + 1;
+    }
+}
+
+static void grow_convolve(Bed *b)
+{
+    World *w = b->world;
+    Known x, k;
+    if (!picture(b, any_real, &x)) return;
+    Shape s = x.node->shape, shape = {.rank = s.rank};
+    int axes = s.rank - 2;
+    int64_t attribute[4 * SLIDES + 1], groups = chance(w, 3) ? s.dim[1] : 1, terms = s.dim[1] / groups;
+    shape.dim[0] = groups * (1 + draw(w, 3)), shape.dim[1] = terms;
+    for (int a = 0; a < axes; a++)
+        terms *= shape.dim[2 + a] = 1 + draw(w, 2);
+    draw_slide(w, s, shape.dim + 2, attribute, attribute + 3 * axes);
+    attribute[4 * axes] = groups;
+    if (shape_size(s) * shape.dim[0] > w->largest || !leaf_real(w, shape, &k)) return;
+    Known y = product_known(
+        graph_node(w->graph, OP_convolve, 2, (Node *[]){x.node, k.node}, 4 * axes + 1, attribute), terms, &x,
+        &k);
+    grow(b, y);
+    if (y.most > 1e4 || chance(w, 2)) return;
+    bool input = chance(w, 2); /* the way back: x from y and k, or k from x and y */
+    memcpy(attribute + 3 * axes, (input ? s : shape).dim + 2, (size_t)axes * sizeof *attribute);
+    Node *from[] = {input ? y.node : x.node, input ? k.node : y.node};
+    Node *back = graph_node(w->graph, input ? OP_convolve_input : OP_convolve_weight, 2, from, 4 * axes + 1,
+                            attribute);
+    grow(b, product_known(back, shape_size((input ? shape : y.node->shape)), &y, input ? &k : &x));
+}
+
+/* The largest of each window, and perhaps its way back. */
+static void grow_pool(Bed *b)
+{
+    World *w = b->world;
+    Known x;
+    if (!picture(b, any_exact, &x)) return;
+    Shape s = x.node->shape;
+    int axes = s.rank - 2;
+    int64_t attribute[5 * SLIDES], *window = attribute + 3 * axes, plane = 1;
+    for (int a = 0; a < axes; a++)
+        window[a] = 2, plane *= s.dim[2 + a];
+    draw_slide(w, s, window, attribute, attribute + 4 * axes);
+    Node *where = graph_node(w->graph, OP_pool_argmax, 1, &x.node, 5 * axes, attribute);
+    grow(b, known_whole(where, (double)plane, plane));
+    Node *largest = graph_binary(w->graph, OP_pool_take, x.node, where);
+    grow(b, known_moved(&x, largest));
+    if (chance(w, 2)) return;
+    double most = 8 * x.most; /* no element is in more windows */
+    grow(b, known(graph_node(w->graph, OP_pool_put, 2, (Node *[]){largest, where}, axes, s.dim + 2), most,
+                  x.bits, 0));
 }
 
 static void grow_cast(Bed *b)
@@ -912,12 +1001,13 @@ static void grow_loop(Bed *b)
 typedef void Grow(Bed *b);
 
 static Grow *const growth[] = {
-    grow_unary,   grow_unary,     grow_smooth,    grow_smooth, grow_binary, grow_binary, grow_binary,
-    grow_binary,  grow_where,     grow_quotient,  grow_scalar, grow_expand, grow_expand, grow_reshape,
-    grow_reshape, grow_transpose, grow_transpose, grow_slice,  grow_slice,  grow_pad,    grow_concat,
-    grow_reduce,  grow_reduce,    grow_reduce,    grow_argmax, grow_matmul, grow_matmul, grow_take,
-    grow_scatter, grow_pick,      grow_cast,      grow_cast,   grow_leaf,   grow_chain,  grow_chain,
-    grow_chain,   grow_whole,     grow_iota,      grow_random, grow_call,   grow_loop,
+    grow_unary,   grow_unary,     grow_smooth,    grow_smooth, grow_binary,   grow_binary, grow_binary,
+    grow_binary,  grow_where,     grow_quotient,  grow_scalar, grow_expand,   grow_expand, grow_reshape,
+    grow_reshape, grow_transpose, grow_transpose, grow_slice,  grow_slice,    grow_pad,    grow_concat,
+    grow_reduce,  grow_reduce,    grow_reduce,    grow_argmax, grow_matmul,   grow_matmul, grow_take,
+    grow_scatter, grow_pick,      grow_cast,      grow_cast,   grow_leaf,     grow_chain,  grow_chain,
+    grow_chain,   grow_whole,     grow_iota,      grow_random, grow_convolve, grow_pool,   grow_call,
+    grow_loop,
 };
 
 static void bed_grow(Bed *b, int steps)

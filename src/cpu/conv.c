@@ -20,7 +20,10 @@ enum {
     CONV_ROWS = 36,          /* of dw' in a task at least: every task copies dy */
     CONV_COLUMNS = 128,      /* and of its columns at most */
     CONV_LEAST = 64,         /* elements of a band's plane */
-    CONV_LINE = 64,          /* bytes of a cache line */
+    CONV_MIRROR = 240, /* positions of a task that are worth mirroring the weights: a tenth of its time */
+    CONV_FEW = 6,      /* rows that a product needs to be fast */
+    CONV_LINE = 64,    /* bytes of a cache line */
+    CONV_BEYOND = 256, /* bytes behind a part of scratch that copies and sums may touch: four vectors */
 };
 
 static int64_t conv_parts(int64_t whole, int64_t part)
@@ -188,17 +191,18 @@ static void conv_product(const Conv *c, ConvSize s, const void *a, const void *b
         matmul_task(&p, a, b, to, task, scratch + c->at_product);
 }
 
-/* Which band of which group of which example a task has. */
+/* Which band of which group of which examples a task has. */
 typedef struct ConvPart {
-    int64_t plane_x, plane_w, plane_y; /* the first elements of the group */
-    int64_t band;
+    int64_t n, end; /* examples */
+    int64_t group, band;
 } ConvPart;
 
 static ConvPart conv_part(const Conv *c, int64_t task)
 {
-    int64_t group = task / c->bands % c->groups, all = task / c->bands;
-    return (ConvPart){all * c->channels * c->in, group * c->outputs * c->depth, all * c->outputs * c->out,
-                      task % c->bands * c->band};
+    ConvPart p = {.band = task % c->bands * c->band, .group = task / c->bands % c->groups};
+    p.n = task / c->bands / c->groups * c->examples;
+    p.end = conv_less(p.n + c->examples, c->n);
+    return p;
 }
 
 /* ---- y --------------------------------------------------------------------------------------------------------- */
@@ -221,35 +225,40 @@ static void conv_forward_panel(const ConvTask *t, int64_t q, int64_t count)
     }
 }
 
-static ConvTask conv_forward_task(const Frame *f, const Instruction *i, int64_t task, int64_t *count)
+/* One example; x and y are its planes of the group, y from the band on. */
+static void conv_forward_band(const ConvTask *t, int64_t count)
 {
-    ConvTask t = conv_task(f, i);
-    const Conv *c = t.c;
-    ConvPart part = conv_part(c, task);
-    t.x = conv_at(c, frame_pointer(f, &i->read[0]), part.plane_x);
-    t.w = conv_at(c, frame_pointer(f, &i->read[1]), part.plane_w);
-    t.to += (part.plane_y + part.band * c->rest) * c->of->size;
-    t.images.first = part.band;
-    t.images.channels = c->channels;
-    *count = conv_less(c->band, c->axis[c->split].s.out - part.band);
-    conv_rows(c, &t.images);
-    c->of->fill(c, &t.images, t.x);
-    return t;
+    const Conv *c = t->c;
+    c->of->fill(c, &t->images, t->x);
+    if (c->direct) {
+        c->of->forward(c, conv_extent(c, count), t->images.image, t->w, t->to);
+        return;
+    }
+    for (int64_t q = 0; q < count * c->rest; q += c->panel)
+        conv_forward_panel(t, q, conv_less(c->panel, count * c->rest - q));
 }
 
 static void conv_forward_run(const Frame *f, const Instruction *i, int64_t task)
 {
-    int64_t count;
-    ConvTask t = conv_forward_task(f, i, task, &count);
-    for (int64_t q = 0; q < count * t.c->rest; q += t.c->panel)
-        conv_forward_panel(&t, q, conv_less(t.c->panel, count * t.c->rest - q));
-}
-
-static void conv_forward_direct(const Frame *f, const Instruction *i, int64_t task)
-{
-    int64_t count;
-    ConvTask t = conv_forward_task(f, i, task, &count);
-    t.c->of->forward(t.c, conv_extent(t.c, count), t.images.image, t.w, t.to);
+    ConvTask t = conv_task(f, i);
+    const Conv *c = t.c;
+    ConvPart part = conv_part(c, task);
+    const char *x = frame_pointer(f, &i->read[0]);
+    char *y = t.to;
+    t.w = conv_at(c, frame_pointer(f, &i->read[1]), part.group * c->outputs * c->depth);
+    if (c->turned) {
+        c->of->mirror(c, t.w, t.scratch + c->at_sums);
+        t.w = t.scratch + c->at_sums;
+    }
+    t.images.first = part.band;
+    t.images.channels = c->channels;
+    conv_rows(c, &t.images);
+    for (; part.n < part.end; part.n++) {
+        int64_t all = part.n * c->groups + part.group;
+        t.x = conv_at(c, x, all * c->channels * c->in);
+        t.to = y + (all * c->outputs * c->out + part.band * c->rest) * c->of->size;
+        conv_forward_band(&t, conv_less(c->band, c->axis[c->split].s.out - part.band));
+    }
 }
 
 /* ---- dx -------------------------------------------------------------------------------------------------------- */
@@ -293,11 +302,12 @@ static void conv_input_run(const Frame *f, const Instruction *i, int64_t task)
     const Conv *c = t.c;
     const Sliding *s = &c->axis[c->split].s;
     ConvPart part = conv_part(c, task);
-    int64_t end = conv_less(part.band + c->band, s->in), rest = c->in / s->in;
+    int64_t end = conv_less(part.band + c->band, s->in), rest = c->in / s->in,
+            all = part.n * c->groups + part.group;
     int64_t count = conv_seeing(s, part.band, end, &t.images.first);
-    t.dy = conv_at(c, frame_pointer(f, &i->read[0]), part.plane_y + t.images.first * c->rest);
-    t.w = conv_at(c, frame_pointer(f, &i->read[1]), part.plane_w);
-    t.to += part.plane_x * c->of->size;
+    t.dy = conv_at(c, frame_pointer(f, &i->read[0]), all * c->outputs * c->out + t.images.first * c->rest);
+    t.w = conv_at(c, frame_pointer(f, &i->read[1]), part.group * c->outputs * c->depth);
+    t.to += all * c->channels * c->in * c->of->size;
     t.images.channels = c->channels;
     memset(t.images.image, 0, (size_t)(c->channels * c->plane * c->of->size));
     conv_input_images(&t, count);
@@ -385,10 +395,11 @@ static void conv_point_run(const Frame *f, const Instruction *i, int64_t task)
     const Conv *c = i->detail;
     bool input = i->op == OP_convolve_input;
     ConvPart part = conv_part(c, task / c->product.tasks);
-    const char *from = conv_at(c, frame_pointer(f, &i->read[0]), input ? part.plane_y : part.plane_x);
-    const char *w = conv_at(c, frame_pointer(f, &i->read[1]), part.plane_w);
-    char *to = frame_pointer(f, &i->write[0]);
-    to += (input ? part.plane_x : part.plane_y) * c->of->size;
+    int64_t all = part.n * c->groups + part.group, x = all * c->channels * c->in,
+            y = all * c->outputs * c->out;
+    const char *from = conv_at(c, frame_pointer(f, &i->read[0]), input ? y : x);
+    const char *w = conv_at(c, frame_pointer(f, &i->read[1]), part.group * c->outputs * c->depth);
+    char *to = (char *)frame_pointer(f, &i->write[0]) + (input ? x : y) * c->of->size;
     matmul_task(&c->product, w, from, to, task % c->product.tasks, f->scratch);
 }
 
@@ -492,7 +503,7 @@ static void conv_offsets(const Program *p, Conv *c)
 
 static size_t conv_line(int64_t bytes)
 {
-    return (size_t)(bytes + CONV_LINE - 1) / CONV_LINE * CONV_LINE + CONV_LINE;
+    return (size_t)(bytes + CONV_LINE - 1) / CONV_LINE * CONV_LINE + CONV_BEYOND;
 }
 
 /* Places in scratch; a line behind each part is room for copies that go beyond their end. */
@@ -508,8 +519,8 @@ static void conv_places(Conv *c, Instruction *i, int64_t channels, int64_t sums)
 
 static void conv_plan_forward(Conv *c, Instruction *i, Isa isa)
 {
-    c->kernel.run = c->direct ? conv_forward_direct : conv_forward_run;
-    conv_bands(c, i->op, c->channels, c->n * c->groups);
+    c->kernel.run = conv_forward_run;
+    conv_bands(c, OP_convolve, c->channels, conv_parts(c->n, c->examples) * c->groups);
     c->product = (Matmul){.m = c->outputs,
                           .n = c->panel,
                           .k = c->block,
@@ -522,8 +533,36 @@ static void conv_plan_forward(Conv *c, Instruction *i, Isa isa)
                           .type = c->type,
                           .isa = isa};
     matmul_plan(&c->product);
-    conv_places(c, i, c->channels, 0);
-    i->tasks = c->n * c->groups * c->bands;
+    conv_places(c, i, c->channels, c->turned ? c->outputs * c->depth : 0);
+    i->tasks = conv_parts(c->n, c->examples) * c->groups * c->bands;
+}
+
+/* dx where the window moves by one is a convolution, of dy with the weights mirrored. That must pay: it sums at each
+ * element of x, not at each of y; a product needs some rows; a task needs enough positions, which more examples give, to
+ * be worth mirroring the weights. */
+static bool conv_turns(Conv *c)
+{
+    for (const ConvAxis *a = c->axis; a < c->axis + SLIDING_AXES; a++)
+        if (a->s.stride > 1) return false;
+    int64_t wanted = conv_parts(CONV_MIRROR, c->in), most = conv_more(c->n / (2 * CONV_TASKS), 1);
+    bool pays = wanted <= most && c->channels >= CONV_FEW && 4 * c->in <= 5 * c->out;
+    if (!pays && !c->direct) return false;
+    c->examples = conv_less(wanted, most);
+    return true;
+}
+
+static void conv_turn(Conv *c)
+{
+    c->turned = true;
+    int64_t in = c->in, channels = c->channels;
+    c->in = c->out, c->out = in;
+    c->channels = c->outputs, c->outputs = channels;
+    c->depth = c->channels * c->taps;
+    for (ConvAxis *a = c->axis; a < c->axis + SLIDING_AXES; a++) {
+        int64_t size = a->s.in;
+        a->s.in = a->s.out, a->s.out = size;
+        a->s.before = (a->s.taps - 1) * a->s.dilation - a->s.before;
+    }
 }
 
 static void conv_plan_input(Conv *c, Instruction *i, Isa isa)
@@ -590,28 +629,37 @@ static void conv_plan_weight(Conv *c, Instruction *i, Isa isa)
     i->tasks = c->groups * c->down * c->across;
 }
 
+/* What holds for every way of computing it. */
+static void conv_sizes(Conv *c, int axes)
+{
+    for (ConvAxis *a = c->axis; a < c->axis + SLIDING_AXES; a++)
+        a->phases = conv_less(a->s.taps, conv_period(a->s.stride, a->s.dilation));
+    c->split = SLIDING_AXES - axes;
+    c->rest = c->out / c->axis[c->split].s.out;
+    c->panel = c->pitch = 2 * c->of->lanes;
+    c->block = conv_parts(c->depth, conv_parts(c->depth * c->panel * c->of->size, CONV_PANEL));
+}
+
 void conv_prepare(const Program *p, Instruction *i, Isa isa)
 {
-    const Convolution g =
-        convolution_node(i->op, &i->read[0].shape, &i->read[1].shape, &i->write[0].shape, i->attribute);
+    const Shape *result = &i->write[0].shape;
+    const Convolution g = convolution_node(i->op, &i->read[0].shape, &i->read[1].shape, result, i->attribute);
     Conv *c = i->detail = arena_new(p->arena, 1, sizeof *c);
     *c = (Conv){.of = conv_kernels[p->dtype][isa], .type = p->dtype == DTYPE_F64 ? MATMUL_F64 : MATMUL_F32};
-    c->n = g.n, c->groups = g.groups, c->channels = g.channels, c->outputs = g.outputs;
+    c->n = g.n, c->groups = g.groups, c->channels = g.channels, c->outputs = g.outputs, c->examples = 1;
     c->in = sliding_in(g.axis), c->out = sliding_out(g.axis), c->taps = sliding_taps(g.axis);
     c->depth = c->channels * c->taps;
     for (int a = 0; a < SLIDING_AXES; a++)
-        c->axis[a].s = g.axis[a],
-        c->axis[a].phases = conv_less(g.axis[a].taps, conv_period(g.axis[a].stride, g.axis[a].dilation));
-    c->split = SLIDING_AXES - (i->write[0].shape.rank - 2);
-    c->rest = c->out / c->axis[c->split].s.out;
+        c->axis[a].s = g.axis[a];
     c->direct = c->channels * c->outputs <= CONV_DIRECT;
-    c->panel = c->pitch = 2 * c->of->lanes;
-    c->block = conv_parts(c->depth, conv_parts(c->depth * c->panel * c->of->size, CONV_PANEL));
-    if (i->op == OP_convolve_weight)
-        conv_plan_weight(c, i, isa);
-    else if (conv_is_point(c))
+    bool point = i->op != OP_convolve_weight && conv_is_point(c);
+    if (i->op == OP_convolve_input && !point && conv_turns(c)) conv_turn(c);
+    conv_sizes(c, result->rank - 2);
+    if (point)
         conv_plan_point(c, i, isa);
+    else if (i->op == OP_convolve_weight)
+        conv_plan_weight(c, i, isa);
     else
-        (i->op == OP_convolve ? conv_plan_forward : conv_plan_input)(c, i, isa);
+        (i->op == OP_convolve || c->turned ? conv_plan_forward : conv_plan_input)(c, i, isa);
     conv_offsets(p, c);
 }

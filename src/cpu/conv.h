@@ -58,6 +58,7 @@ typedef struct Conv {
     Kernel kernel;
     const ConvKernel *of;
     int64_t n, groups, channels, outputs; /* the last two of a group */
+    int64_t examples;                     /* of a task */
     int64_t in, out, taps, depth;         /* elements of planes; depth = channels*taps */
     ConvAxis axis[SLIDING_AXES];
     int split;             /* the first axis that is real: a task has a band of positions along it */
@@ -72,7 +73,8 @@ typedef struct Conv {
     int64_t down, across;  /* such tasks of a group, below and beside each other */
     Matmul product;        /* the largest one that a task asks for */
     MatmulType type;
-    bool direct;                                     /* without `seen` */
+    bool turned; /* the convolution with mirrored weights that dx is: x stands for dy, and y for dx */
+    bool direct; /* without `seen` */
     size_t at_images, at_panel, at_sums, at_product; /* places in scratch; rows of images come first */
 } Conv;
 
@@ -88,6 +90,9 @@ struct ConvKernel {
                    void *images);
     /* dw[columns, rows] = sums[rows, columns]'; dw is part of [outputs, K]. */
     void (*turn)(const Conv *c, int64_t rows, int64_t columns, const void *sums, void *dw);
+    /* w [outputs, channels, taps] of a group as [channels, outputs, taps], the taps from the last to the first; c is
+     * of what comes out. */
+    void (*mirror)(const Conv *c, const void *w, void *to);
     /* Without `seen`, for one group: y = w*x, images += w*dy, sums [outputs, K] += x*dy. */
     void (*forward)(const Conv *c, ConvExtent size, const void *images, const void *w, void *y);
     void (*backward)(const Conv *c, ConvExtent size, const void *dy, const void *w, void *images);

@@ -651,7 +651,12 @@ static void fused_prepare(const Group *g, GroupKernel *k, Arena *a)
     FusedOutputs outputs = {0, arena_new(a, (size_t)most, sizeof(int))};
     fused_text(g, &text, &outputs);
     k->fused = bsearch(text_end(&text), e->fused, e->fused_count, sizeof *e->fused, fused_compare);
+    bool failed = text.failed;
     text_free(&text);
+    if (failed) {
+        error_memory(a->error);
+        error_escape(a->error);
+    }
     if (!k->fused) return;
     k->outputs = outputs;
     k->output_store = arena_new(a, (size_t)most, sizeof *k->output_store);

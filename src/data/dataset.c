@@ -66,20 +66,22 @@ void data_convert(void *to, DataType to_type, const void *from, DataType from_ty
         data_types[to_type].store(to, i, data_types[from_type].load(from, i));
 }
 
-static void dataset_copy(const void *from, DataType from_type, size_t width, const size_t *rows, size_t n,
-                         void *to, DataType to_type)
+static void dataset_copy(const Dataset *d, const void *from, DataType from_type, size_t width,
+                         const size_t *rows, size_t n, void *to, DataType to_type)
 {
-    size_t stride = width * data_size(from_type), to_stride = width * data_size(to_type);
-    for (size_t i = 0; i < n; i++)
-        data_convert((char *)to + i * to_stride, to_type, (const char *)from + rows[i] * stride, from_type,
-                     width);
+    size_t to_stride = width * data_size(to_type);
+    for (size_t i = 0; i < n; i++) {
+        size_t start = d->start ? d->start[rows[i]] : rows[i] * width;
+        data_convert((char *)to + i * to_stride, to_type, (const char *)from + start * data_size(from_type),
+                     from_type, width);
+    }
 }
 
 void dataset_gather(const Dataset *d, const size_t *rows, size_t n, void *x, DataType x_to, void *t,
                     DataType t_to, double *weight)
 {
-    dataset_copy(d->x, d->x_type, d->features, rows, n, x, x_to);
-    if (t && d->t) dataset_copy(d->t, d->t_type, d->targets, rows, n, t, t_to);
+    dataset_copy(d, d->x, d->x_type, d->features, rows, n, x, x_to);
+    if (t && d->t) dataset_copy(d, d->t, d->t_type, d->targets, rows, n, t, t_to);
     for (size_t i = 0; weight && i < n; i++)
         weight[i] = d->weight ? d->weight[rows[i]] : 1;
 }
@@ -103,6 +105,15 @@ static void dataset_permute(size_t *order, size_t n, uint64_t key, uint64_t sequ
 void dataset_shuffle(size_t *order, size_t n, uint64_t seed, uint64_t epoch)
 {
     dataset_permute(order, n, seed ^ hash_string("shuffle"), epoch);
+}
+
+void dataset_slide(Dataset *view, const Dataset *d, uint64_t seed, uint64_t epoch)
+{
+    *view = *d;
+    if (!d->slide) return;
+    size_t back = dataset_random(seed ^ hash_string("slide"), epoch, 0, d->slide + 1);
+    view->x = (const char *)d->x - back * data_size(d->x_type);
+    view->t = (const char *)d->t - back * data_size(d->t_type);
 }
 
 /* A row with its class and its place in line for the validation part, from 0 (first) to 1. */
@@ -134,7 +145,8 @@ static int dataset_by_row(const void *a, const void *b)
 
 static size_t dataset_stratum(const Dataset *d, size_t row)
 {
-    return d->classes && d->t ? (size_t)data_types[d->t_type].load(d->t, row) : 0;
+    return d->classes && d->targets == 1 && !d->start && d->t ? (size_t)data_types[d->t_type].load(d->t, row)
+                                                              : 0;
 }
 
 /* The rows, class by class, in random order within a class. NULL if memory runs out. */
@@ -170,6 +182,14 @@ static void dataset_queue(DatasetPlace *places, size_t rows)
     qsort(places, rows, sizeof *places, dataset_by_place);
 }
 
+static int dataset_split_ordered(size_t rows, size_t held, size_t *order, size_t *train)
+{
+    for (size_t i = 0; i < rows; i++)
+        order[i] = i;
+    *train = rows - held;
+    return NUDGE_OK;
+}
+
 int dataset_split(const Dataset *d, double fraction, uint64_t seed, size_t *order, size_t *train, Error *e)
 {
     *train = 0;
@@ -179,6 +199,7 @@ int dataset_split(const Dataset *d, double fraction, uint64_t seed, size_t *orde
     if (!d->rows) return error_set(e, NUDGE_INPUT, "there are no rows to train on");
     size_t held = (size_t)rint(fraction * (double)d->rows);
     if (held >= d->rows) held = d->rows - 1;
+    if (d->ordered) return dataset_split_ordered(d->rows, held, order, train);
     DatasetPlace *places = dataset_strata(d, seed ^ hash_string("split"));
     if (!places) return error_memory(e);
     dataset_queue(places, d->rows);
@@ -196,6 +217,9 @@ int dataset_folds(const Dataset *d, size_t k, uint64_t seed, size_t *fold, Error
     if (k < 2 || k > d->rows)
         return error_set(e, NUDGE_INPUT, "folds is %zu; with %zu rows it can be from 2 to %zu", k, d->rows,
                          d->rows);
+    for (size_t i = 0; d->ordered && i < d->rows; i++)
+        fold[i] = i * k / d->rows;
+    if (d->ordered) return NUDGE_OK;
     DatasetPlace *places = dataset_strata(d, seed ^ hash_string("folds"));
     if (!places) return error_memory(e);
     for (size_t i = 0; i < d->rows; i++)

@@ -4,6 +4,7 @@
 #define DATA_DATASET_H
 
 #include "base/error.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,11 +12,17 @@ typedef enum DataType { DATA_F32, DATA_F64, DATA_I32, DATA_U8 } DataType; /* sto
 enum { DATA_TYPES = 4, DATA_RANK = 8 };
 
 typedef struct Dataset {
-    size_t rows, features, targets; /* x [rows, features], t [rows, targets]; 1 target for class numbers */
-    DataType x_type, t_type;        /* t DATA_I32: class numbers 0..classes-1 */
+    size_t rows, features, targets; /* x [rows, features], t [rows, targets] */
+    DataType x_type, t_type;        /* t DATA_I32: class numbers 0..classes-1, -1 where there is none */
     const void *x, *t;              /* t NULL: prediction */
     const double *weight;           /* [rows]; NULL: all 1 */
     size_t classes;                 /* 0 for regression */
+    size_t vocabulary;              /* x DATA_I32: tokens 0..vocabulary-1; 0: x holds numbers */
+    bool next;                      /* t: the tokens that come next */
+    const size_t
+        *start;   /* [rows]: the element of x, and of t, where a row begins; NULL: one after the other */
+    bool ordered; /* rows follow each other in time: the last ones are held out, not random ones */
+    size_t slide; /* in training, rows may begin up to so many elements earlier */
     int x_rank;
     size_t x_shape[DATA_RANK]; /* of one sample, e.g. {1, 28, 28}; the product is features */
     void *owned[3];            /* blocks that dataset_free releases */
@@ -35,14 +42,17 @@ void dataset_gather(const Dataset *d, const size_t *rows, size_t n, void *x, Dat
 /* Divides the rows by `fraction` into training and validation. order [rows] gets the training rows, then the
  * validation rows, each ascending; *train is the number of the former, at least 1. With classes the parts are
  * stratified: a class of two rows or more has rows in training, and all classes share the validation part in
- * proportion, the small ones first. The same seed gives the same parts. */
+ * proportion, the small ones first. Of ordered rows the last ones are held out. The same seed gives the same parts. */
 int dataset_split(const Dataset *d, double fraction, uint64_t seed, size_t *order, size_t *train, Error *e);
 
 /* Shuffles order[0..n) for an epoch. What comes out depends on what went in, seed and epoch only. */
 void dataset_shuffle(size_t *order, size_t n, uint64_t seed, uint64_t epoch);
 
+/* *view is the dataset with its rows begun earlier by what an epoch draws from `slide`; the same without. */
+void dataset_slide(Dataset *view, const Dataset *d, uint64_t seed, uint64_t epoch);
+
 /* Deals the rows into k folds for cross-validation: fold [rows] gets numbers 0..k-1. Sizes differ by at most 1, also
- * within a class. */
+ * within a class. Of ordered rows a fold is a run. */
 int dataset_folds(const Dataset *d, size_t k, uint64_t seed, size_t *fold, Error *e);
 
 #endif

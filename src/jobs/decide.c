@@ -2,6 +2,8 @@
  * steps; large ones the opposite. The first row whose limit is not exceeded counts. */
 #include "jobs/decide.h"
 
+#include "nn/nn.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,6 +54,18 @@ static int decide_net(Settings *s, const JobData *d, Error *e)
     else
         snprintf(net, sizeof net, "dense(%zu) relu dense(%s)", width, last);
     return decide_text(s, "net", net, e);
+}
+
+/* Images keep their shape before a layer that wants it. */
+static int decide_shape(Settings *s, const JobData *d, Error *e)
+{
+    Text shape = {0};
+    if (d->rows.x_rank < 2 || !nn_takes_images(settings_text(s, "net"))) return NUDGE_OK;
+    for (int a = 0; a < d->rows.x_rank; a++)
+        text_print(&shape, "%s%zu", a ? "x" : "", d->rows.x_shape[a]);
+    int status = shape.failed ? error_memory(e) : decide_text(s, "shape", text_end(&shape), e);
+    text_free(&shape);
+    return status;
 }
 
 /* How long to train, unless the user said. Who names a number of epochs wants them all. */
@@ -138,6 +152,7 @@ int decide(Settings *s, const JobData *d, Error *e)
     int status = decide_text(s, "task", d->rows.classes ? "classify" : "regress", e);
     if (!status && d->table) status = decide_columns(s, &d->columns, e);
     if (!status) status = decide_net(s, d, e);
+    if (!status) status = decide_shape(s, d, e);
     if (!status) status = decide_training(s, d, e);
     if (!status) status = decide_threads(s, e);
     return status ? status : decide_rest(s, e);

@@ -36,8 +36,12 @@ static const struct {
     {"layer", "layers, beside every operation and activation of one tensor"},
     {"loss", "losses: loss: NAME"},
     {"optimizer", "optimizers: optimizer: NAME(lr=...)"},
+    {"driver", "optimizers that look along a line: optimizer: NAME"},
     {"schedule", "schedules: schedule: NAME(...), a factor of lr"},
     {"clip", "clipping: clip: NAME(limit)"},
+    {"penalty", "penalties: penalty: NAME(rate), beside the loss"},
+    {"constraint", "constraints: constraint: NAME(...), after each update"},
+    {"average", "averages of weights: average: NAME(...)"},
     {"initialiser", "initialisers: weight[n, in] ~ NAME"},
 };
 
@@ -119,7 +123,8 @@ static const char *ops_gradient(const OpsEntry *e)
 /* Whether its gradient is of interest: it may stand between the data and the loss. */
 static bool ops_is_differentiated(const OpsEntry *e)
 {
-    static const char *const others[] = {"optimizer", "schedule", "clip", "initialiser"};
+    static const char *const others[] = {"optimizer", "driver",     "schedule", "clip",
+                                         "penalty",   "constraint", "average",  "initialiser"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (!strcmp(e->category, others[i])) return false;
     return true;

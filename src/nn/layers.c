@@ -5,7 +5,7 @@
 
 const Definition nn_layers[] = {
     {"layer",
-     "dense(x[.., in], n, bias=true | weight[n, in] ~ glorot, b as bias[n] = 0): "
+     "dense(x[.., in], n, bias=true, init=glorot | weight[n, in] ~ init, b as bias[n] = 0): "
      "bias ? x @ weight' + b : x @ weight'",
      NULL, "every output is a weighted sum of every input", 0},
     {"layer", "prelu(x | weight[1] = .25): where(0 < x, x, weight*x)", NULL,

@@ -41,17 +41,12 @@ const Definition nn_norms[] = {
      "and shift that are learnt",
      0},
 
-    {"helper", "kept(shape, p): (p <= uniform(shape))/(1 - p)", NULL,
-     "1/(1 - p) with probability 1 - p, else 0: so that the mean is 1", 0},
     {"layer",
-     "spatial_dropout(x[n, c, ..], p=.5): "
-     "train*p == 0 ? x : reshape(reshape(x, n, c, -1)*kept((n, c, 1), p), shape(x))",
+     "spatial_dropout(x[n, c, ..], p=.5): reshape(reshape(x, n, c, -1)*dropout(ones(n, c, 1), p), shape(x))",
      NULL,
      "in training, a share p of the channels becomes 0 and the rest is enlarged (Tompson et al. 2015; Dropout2d)",
      0},
-    {"layer",
-     "drop_path(x[n, ..], p=.1): train*p == 0 ? x : reshape(reshape(x, n, -1)*kept((n, 1), p), shape(x))",
-     NULL,
+    {"layer", "drop_path(x[n, ..], p=.1): reshape(reshape(x, n, -1)*dropout(ones(n, 1), p), shape(x))", NULL,
      "stochastic depth: in training, a share p of the examples becomes 0 and the rest is enlarged; stands at the end of "
      "residual(...) (Huang et al. 2016)",
      0},

@@ -187,5 +187,11 @@ const Definition nn_optimizers[] = {
      "momentum made orthogonal (Jordan et al. 2024); axes behind the first are one; adamw for what has fewer than two "
      "axes",
      0},
+
+    /* ---- Not one formula ---- */
+    {"driver", "lbfgs(history=10): history", NULL,
+     "quasi-Newton for small problems (Liu and Nocedal 1989), with a line search to the strong Wolfe conditions; each "
+     "step takes all rows",
+     0},
 };
 const size_t nn_optimizers_count = sizeof nn_optimizers / sizeof *nn_optimizers;

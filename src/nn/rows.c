@@ -16,6 +16,7 @@ static const struct {
     {nn_losses, &nn_losses_count},
     {nn_optimizers, &nn_optimizers_count},
     {nn_schedules, &nn_schedules_count},
+    {nn_regularisers, &nn_regularisers_count},
     {nn_initialisers, &nn_initialisers_count},
 };
 
@@ -26,6 +27,17 @@ const Definition *nn_row(size_t index)
         index -= *rows_list[i].count;
     }
     return NULL;
+}
+
+bool nn_takes_images(const char *net)
+{
+    size_t length = strcspn(net, " (\t\n");
+    for (size_t i = 0; i < nn_images_count; i++) {
+        const Definition *d = &nn_images[i];
+        if (!strcmp(d->category, "layer") && strcspn(d->row, "(") == length && !memcmp(d->row, net, length))
+            return true;
+    }
+    return false;
 }
 
 Scope *nn_scope(Arena *a)

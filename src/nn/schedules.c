@@ -31,6 +31,24 @@ const Definition nn_schedules[] = {
      "half a cosine up over a share of the steps, then one down (Smith 2018; OneCycleLR, without its momentum)",
      0},
 
+    {"schedule",
+     "plateau(t, steps, drops, factor=.1, patience=10, threshold=1e-4, cooldown=0, floor=0): max(floor, factor^drops)",
+     NULL,
+     "times factor whenever the validation loss has not become better, by a share of threshold, for more than patience "
+     "epochs; cooldown: epochs after a drop that do not count (ReduceLROnPlateau)",
+     0},
+    {"helper",
+     "plateau_judge(loss, best, waited, cooling, drops, factor=.1, patience=10, threshold=1e-4, cooldown=0, floor=0): "
+     "better = loss < best*(1 - threshold); idle = where(better + (0 < cooling), 0, waited + 1); "
+     "drop = patience < idle; "
+     "where(better, loss, best), where(drop, 0, idle), where(drop, cooldown, max(cooling - 1, 0)), drops + drop",
+     NULL,
+     "what plateau counts at the end of an epoch: best, waited, cooling, drops; a schedule NAME may have such a row, "
+     "NAME_judge",
+     0},
+    {"schedule", "sweep(t, steps, low=1e-3, high=1e3): low*(high/low)^((t - 1)/max(1, steps - 1))", NULL,
+     "from low to high in equal ratios: tries learning rates (Smith 2015)", 0},
+
     {"clip", "value(g, limit): clip(g, -limit, limit)", NULL, "each element of the gradient within limit", 0},
     {"clip", "norm(g, gnorm, limit): g*min(1, limit/(gnorm + 1e-6))", NULL,
      "the gradient scaled so that the norm of all gradients together, gnorm, is at most limit (Pascanu et al. 2012)",

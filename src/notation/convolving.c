@@ -15,24 +15,24 @@ typedef struct SlidingNumbers {
     int64_t of[SLIDING_AXES];
 } SlidingNumbers;
 
-static int sliding_axes(Evaluation *e, const Given *given, const Node *x)
+static int sliding_axes(Evaluation *e, const Node *x)
 {
     int axes = x->shape.rank - 2;
     if (axes < 1 || axes > SLIDING_AXES)
         evaluation_raise(
             e, NULL,
-            "%s needs [examples, channels, one to three sizes]; this is %s; for flat rows of pixels write "
-            "reshape(-1, channels, height, width) before it",
-            given->name, shape_text(&e->graph->arena, x->shape));
+            "a window slides over [examples, channels, one to three sizes]; this is %s; where rows are flat "
+            "images, write shape: 1x28x28 in the recipe, or reshape(-1, 1, 28, 28) before it",
+            shape_text(&e->graph->arena, x->shape));
     return axes;
 }
 
-static int64_t sliding_number(Evaluation *e, const Given *given, Value v, const char *what, int64_t least)
+static int64_t sliding_number(Evaluation *e, Value v, const char *what, int64_t least)
 {
-    int64_t number = value_integer(e, v, arena_print(&e->graph->arena, "%s: the %s", given->name, what));
+    int64_t number = value_integer(e, v, arena_print(&e->graph->arena, "the %s", what));
     if (number < least || number > INT32_MAX)
-        evaluation_raise(e, NULL, "%s: the %s must be at least %lld, not %lld", given->name, what,
-                         (long long)least, (long long)number);
+        evaluation_raise(e, NULL, "the %s must be at least %lld, not %lld", what, (long long)least,
+                         (long long)number);
     return number;
 }
 
@@ -44,10 +44,10 @@ static SlidingNumbers sliding_numbers(Evaluation *e, const Given *given, int ind
     Value v = value_force(e, given->value[index]);
     bool tuple = v.kind == VALUE_TUPLE;
     if (tuple && v.count != axes)
-        evaluation_raise(e, NULL, "%s: the %s has %d numbers, but there are %d spatial axes", given->name,
-                         what, v.count, axes);
+        evaluation_raise(e, NULL, "the %s has %d numbers, but there are %d spatial axes", what, v.count,
+                         axes);
     for (int a = 0; a < axes; a++)
-        n.of[a] = v.kind == VALUE_NONE ? otherwise : sliding_number(e, given, tuple ? v.item[a] : v, what, 1);
+        n.of[a] = v.kind == VALUE_NONE ? otherwise : sliding_number(e, tuple ? v.item[a] : v, what, 1);
     return n;
 }
 
@@ -57,12 +57,12 @@ typedef struct SlidingWindow {
     SlidingNumbers taps, stride, before, after, dilation;
 } SlidingWindow;
 
-static void sliding_pair(Evaluation *e, const Given *given, Value v, int64_t *before, int64_t *after)
+static void sliding_pair(Evaluation *e, Value v, int64_t *before, int64_t *after)
 {
     v = value_force(e, v);
     bool pair = v.kind == VALUE_TUPLE && v.count == 2;
-    *before = sliding_number(e, given, pair ? v.item[0] : v, "padding", 0);
-    *after = pair ? sliding_number(e, given, v.item[1], "padding", 0) : *before;
+    *before = sliding_number(e, pair ? v.item[0] : v, "padding", 0);
+    *after = pair ? sliding_number(e, v.item[1], "padding", 0) : *before;
 }
 
 /* padding=same: total padding so that the result has size/stride positions, rounded up. */
@@ -87,15 +87,15 @@ static void sliding_padding(Evaluation *e, const Given *given, int index, const 
         return;
     }
     if (word && strcmp(word, "valid"))
-        evaluation_raise(e, NULL, "%s: the padding is a number, a tuple, %svalid, not %s", given->name,
-                         x ? "same or " : "or ", word);
+        evaluation_raise(e, NULL, "the padding is a number, a tuple, %svalid, not %s", x ? "same or " : "or ",
+                         word);
     if (each && v.count != w->axes)
-        evaluation_raise(e, NULL, "%s: the padding has %d numbers, but there are %d spatial axes",
-                         given->name, v.count, w->axes);
+        evaluation_raise(e, NULL, "the padding has %d numbers, but there are %d spatial axes", v.count,
+                         w->axes);
     for (int a = 0; a < w->axes; a++) {
         w->before.of[a] = w->after.of[a] = 0;
         if (v.kind != VALUE_NONE && !word)
-            sliding_pair(e, given, each ? v.item[a] : v, &w->before.of[a], &w->after.of[a]);
+            sliding_pair(e, each ? v.item[a] : v, &w->before.of[a], &w->after.of[a]);
     }
 }
 
@@ -110,8 +110,7 @@ static SlidingWindow sliding_window(Evaluation *e, const Given *given, int index
 }
 
 /* How many positions the window has. */
-static SlidingNumbers sliding_positions(Evaluation *e, const Given *given, const Node *x,
-                                        const SlidingWindow *w)
+static SlidingNumbers sliding_positions(Evaluation *e, const Node *x, const SlidingWindow *w)
 {
     SlidingNumbers n;
     for (int a = 0; a < w->axes; a++) {
@@ -120,9 +119,9 @@ static SlidingNumbers sliding_positions(Evaluation *e, const Given *given, const
         if (room < span)
             evaluation_raise(
                 e, NULL,
-                "%s: a window over %lld is larger than axis %d of %s, %lld with its padding; use a smaller "
+                "a window over %lld is larger than axis %d of %s, %lld with its padding; use a smaller "
                 "size%s or padding=same",
-                given->name, (long long)span, 2 + a, shape_text(&e->graph->arena, x->shape), (long long)room,
+                (long long)span, 2 + a, shape_text(&e->graph->arena, x->shape), (long long)room,
                 w->dilation.of[a] > 1 ? ", less dilation" : "");
         n.of[a] = (room - span) / w->stride.of[a] + 1;
     }
@@ -130,8 +129,7 @@ static SlidingNumbers sliding_positions(Evaluation *e, const Given *given, const
 }
 
 /* The smallest sizes in which the window has x's positions. */
-static SlidingNumbers sliding_unfolded(Evaluation *e, const Given *given, const Node *x,
-                                       const SlidingWindow *w)
+static SlidingNumbers sliding_unfolded(Evaluation *e, const Node *x, const SlidingWindow *w)
 {
     SlidingNumbers n = {{0}};
     for (int a = 0; a < w->axes; a++) {
@@ -139,9 +137,8 @@ static SlidingNumbers sliding_unfolded(Evaluation *e, const Given *given, const 
                   w->before.of[a] - w->after.of[a];
         if (n.of[a] < 1)
             evaluation_raise(
-                e, NULL,
-                "%s: nothing would be left of axis %d of %s without its padding; use a smaller padding",
-                given->name, 2 + a, shape_text(&e->graph->arena, x->shape));
+                e, NULL, "nothing would be left of axis %d of %s without its padding; use a smaller padding",
+                2 + a, shape_text(&e->graph->arena, x->shape));
     }
     return n;
 }
@@ -169,7 +166,7 @@ static Value sliding_node(Evaluation *e, const Given *given, OpCode op, Node *x,
         attribute[3 * w->axes + a] = size.of[a];
     }
     if (given_is(given, CONVOLVE_GROUPS))
-        groups = sliding_number(e, given, given->value[CONVOLVE_GROUPS], "number of groups", 1);
+        groups = sliding_number(e, given->value[CONVOLVE_GROUPS], "number of groups", 1);
     attribute[4 * w->axes] = groups;
     return value_node(graph_node(e->graph, op, 2, (Node *[]){x, z}, 4 * w->axes + 1, attribute));
 }
@@ -178,11 +175,11 @@ static Value sliding_node(Evaluation *e, const Given *given, OpCode op, Node *x,
 Value native_convolve(Evaluation *e, const Given *given)
 {
     Node *x = given_tensor(e, given, 0), *z = given_tensor(e, given, 1);
-    int axes = sliding_axes(e, given, x);
+    int axes = sliding_axes(e, x);
     SlidingWindow w = sliding_window(e, given, CONVOLVE_STRIDE, x, sliding_of_shape(z), true);
     SlidingNumbers size = given_is(given, CONVOLVE_SIZE)
                               ? sliding_numbers(e, given, CONVOLVE_SIZE, axes, "size", 1)
-                              : sliding_positions(e, given, x, &w);
+                              : sliding_positions(e, x, &w);
     return sliding_node(e, given, OP_convolve, x, z, &w, size);
 }
 
@@ -190,11 +187,11 @@ Value native_convolve(Evaluation *e, const Given *given)
 Value native_convolve_input(Evaluation *e, const Given *given)
 {
     Node *y = given_tensor(e, given, 0), *z = given_tensor(e, given, 1);
-    int axes = sliding_axes(e, given, y);
+    int axes = sliding_axes(e, y);
     SlidingWindow w = sliding_window(e, given, CONVOLVE_STRIDE, y, sliding_of_shape(z), false);
     SlidingNumbers size = given_is(given, CONVOLVE_SIZE)
                               ? sliding_numbers(e, given, CONVOLVE_SIZE, axes, "size", 1)
-                              : sliding_unfolded(e, given, y, &w);
+                              : sliding_unfolded(e, y, &w);
     return sliding_node(e, given, OP_convolve_input, y, z, &w, size);
 }
 
@@ -202,7 +199,7 @@ Value native_convolve_input(Evaluation *e, const Given *given)
 Value native_convolve_weight(Evaluation *e, const Given *given)
 {
     Node *x = given_tensor(e, given, 0), *y = given_tensor(e, given, 1);
-    int axes = sliding_axes(e, given, x);
+    int axes = sliding_axes(e, x);
     SlidingNumbers size = sliding_numbers(e, given, CONVOLVE_SIZE, axes, "size", 1);
     SlidingWindow w = sliding_window(e, given, CONVOLVE_STRIDE, x, size, true);
     return sliding_node(e, given, OP_convolve_weight, x, y, &w, size);
@@ -214,15 +211,15 @@ Value native_convolve_weight(Evaluation *e, const Given *given)
 Value native_pool_argmax(Evaluation *e, const Given *given)
 {
     Node *x = given_tensor(e, given, 0);
-    int axes = sliding_axes(e, given, x);
+    int axes = sliding_axes(e, x);
     SlidingNumbers taps = sliding_numbers(e, given, 1, axes, "size", 1);
     SlidingWindow w = sliding_window(e, given, 2, x, taps, true);
-    SlidingNumbers size = sliding_positions(e, given, x, &w);
+    SlidingNumbers size = sliding_positions(e, x, &w);
     int64_t attribute[5 * SLIDING_AXES];
     for (int a = 0; a < axes; a++) {
         if (2 * w.before.of[a] > (taps.of[a] - 1) * w.dilation.of[a] + 1 ||
             2 * w.after.of[a] > (taps.of[a] - 1) * w.dilation.of[a] + 1)
-            evaluation_raise(e, NULL, "%s: the padding must be at most half of the window, %lld", given->name,
+            evaluation_raise(e, NULL, "the padding must be at most half of the window, %lld",
                              (long long)((taps.of[a] - 1) * w.dilation.of[a] + 1) / 2);
         attribute[a] = w.stride.of[a];
         attribute[axes + a] = w.before.of[a];
@@ -242,7 +239,7 @@ Value native_pool_take(Evaluation *e, const Given *given)
 Value native_pool_put(Evaluation *e, const Given *given)
 {
     Node *x[] = {given_tensor(e, given, 0), given_tensor(e, given, 1)};
-    int axes = sliding_axes(e, given, x[0]);
+    int axes = sliding_axes(e, x[0]);
     SlidingNumbers size = sliding_numbers(e, given, 2, axes, "size", 1);
     return value_node(graph_node(e->graph, OP_pool_put, 2, x, axes, size.of));
 }
@@ -261,10 +258,10 @@ static Value sliding_tuple(Evaluation *e, int count, const int64_t *number)
 Value native_kernel_shape(Evaluation *e, const Given *given)
 {
     Node *x = given_tensor(e, given, 0);
-    int axes = sliding_axes(e, given, x);
-    int64_t n = sliding_number(e, given, given->value[1], "number of channels", 1), c = x->shape.dim[1];
+    int axes = sliding_axes(e, x);
+    int64_t n = sliding_number(e, given->value[1], "number of channels", 1), c = x->shape.dim[1];
     int64_t groups = 1;
-    if (given_is(given, 3)) groups = sliding_number(e, given, given->value[3], "number of groups", 1);
+    if (given_is(given, 3)) groups = sliding_number(e, given->value[3], "number of groups", 1);
     SlidingNumbers taps = sliding_numbers(e, given, 2, axes, "size", 1);
     if (c % groups)
         evaluation_raise(e, NULL, "the %lld channels of %s do not divide into groups=%lld", (long long)c,
@@ -283,19 +280,18 @@ Value native_kernel_shape(Evaluation *e, const Given *given)
 Value native_unfolded(Evaluation *e, const Given *given)
 {
     Node *x = given_tensor(e, given, 0);
-    int axes = sliding_axes(e, given, x);
+    int axes = sliding_axes(e, x);
     SlidingWindow w = sliding_window(e, given, 2, x, sliding_numbers(e, given, 1, axes, "size", 1), false);
-    SlidingNumbers size = sliding_unfolded(e, given, x, &w);
+    SlidingNumbers size = sliding_unfolded(e, x, &w);
     Value more = value_force(e, given->value[5]);
     if (more.kind == VALUE_TUPLE && more.count != axes)
-        evaluation_raise(e, NULL, "deconv: the output_padding has %d numbers, but there are %d spatial axes",
+        evaluation_raise(e, NULL, "the output_padding has %d numbers, but there are %d spatial axes",
                          more.count, axes);
     for (int a = 0; a < axes; a++) {
-        int64_t add =
-            sliding_number(e, given, more.kind == VALUE_TUPLE ? more.item[a] : more, "output_padding", 0);
+        int64_t add = sliding_number(e, more.kind == VALUE_TUPLE ? more.item[a] : more, "output_padding", 0);
         if (add >= w.stride.of[a] && add >= w.dilation.of[a])
             evaluation_raise(e, NULL,
-                             "deconv: the output_padding, %lld, must be less than the stride or the dilation",
+                             "the output_padding, %lld, must be less than the stride or the dilation",
                              (long long)add);
         size.of[a] += add;
     }
@@ -308,8 +304,7 @@ Value native_each(Evaluation *e, const Given *given)
     int64_t count = given_integer(e, given, 1, "the count");
     Value v = value_force(e, given->value[0]);
     if (count < 0 || count > RANK_MAX || (v.kind == VALUE_TUPLE && v.count != count))
-        evaluation_raise(e, NULL, "%s: %s does not give %lld numbers", given->name, value_what(e, v),
-                         (long long)count);
+        evaluation_raise(e, NULL, "%s does not give %lld numbers", value_what(e, v), (long long)count);
     if (v.kind == VALUE_TUPLE) return v;
     Value all = value_tuple(e, (int)count);
     for (int i = 0; i < count; i++)
@@ -317,17 +312,16 @@ Value native_each(Evaluation *e, const Given *given)
     return all;
 }
 
-static int64_t sliding_scaled(Evaluation *e, const Given *given, Value scale, int64_t size)
+static int64_t sliding_scaled(Evaluation *e, Value scale, int64_t size)
 {
     double factor;
     if (!value_constant(value_force(e, scale), &factor) || !(factor > 0) ||
         !(factor * (double)size < INT32_MAX))
-        evaluation_raise(e, NULL, "%s: the scale must be a number above 0, not %s", given->name,
-                         value_what(e, scale));
+        evaluation_raise(e, NULL, "the scale must be a number above 0, not %s", value_what(e, scale));
     int64_t scaled = (int64_t)floor(factor * (double)size);
     if (scaled < 1)
-        evaluation_raise(e, NULL, "%s: an axis of %lld would have no element left; use a larger scale",
-                         given->name, (long long)size);
+        evaluation_raise(e, NULL, "an axis of %lld would have no element left; use a larger scale",
+                         (long long)size);
     return scaled;
 }
 
@@ -336,23 +330,21 @@ Value native_resized(Evaluation *e, const Given *given)
 {
     static const char *const modes[] = {"nearest", "linear", "bilinear", "trilinear"};
     Node *x = given_tensor(e, given, 0);
-    int axes = sliding_axes(e, given, x), mode = 0;
+    int axes = sliding_axes(e, x), mode = 0;
     const char *word = value_word(given->value[3]);
     double none;
     while (mode < 4 && (!word || strcmp(word, modes[mode])))
         mode++;
     if (mode == 4)
-        evaluation_raise(e, NULL, "resize: the mode is nearest or linear, not %s",
-                         value_what(e, given->value[3]));
+        evaluation_raise(e, NULL, "the mode is nearest or linear, not %s", value_what(e, given->value[3]));
     Value size = value_force(e, given->value[1]), scale = value_force(e, given->value[2]);
     bool by_scale = value_constant(size, &none) && none == 0;
     if (scale.kind == VALUE_TUPLE && scale.count != axes)
-        evaluation_raise(e, NULL, "%s: the scale has %d numbers, but there are %d spatial axes", given->name,
-                         scale.count, axes);
+        evaluation_raise(e, NULL, "the scale has %d numbers, but there are %d spatial axes", scale.count,
+                         axes);
     SlidingNumbers n;
     if (!by_scale) n = sliding_numbers(e, given, 1, axes, "size", 1);
     for (int a = 0; a < axes && by_scale; a++)
-        n.of[a] =
-            sliding_scaled(e, given, scale.kind == VALUE_TUPLE ? scale.item[a] : scale, x->shape.dim[2 + a]);
+        n.of[a] = sliding_scaled(e, scale.kind == VALUE_TUPLE ? scale.item[a] : scale, x->shape.dim[2 + a]);
     return sliding_tuple(e, axes, n.of);
 }

@@ -32,7 +32,8 @@ bool entry_value(const Entry *e)
 
 bool entry_partial(const Entry *e)
 {
-    static const char *const partial[] = {"loss", "optimizer", "schedule", "initialiser", "clip"};
+    static const char *const partial[] = {"loss", "optimizer", "driver",     "schedule", "initialiser",
+                                          "clip", "penalty",   "constraint", "average"};
     for (size_t i = 0; e->category && i < sizeof partial / sizeof *partial; i++)
         if (!strcmp(e->category, partial[i])) return true;
     return false;

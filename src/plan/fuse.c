@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { GROUP_MEMBERS = 64 };
+enum { GROUP_MEMBERS = 64, FUSE_SEARCH = 2000 };
 
 static Unit *fuse_unit(Planning *p, int index)
 {
@@ -28,19 +28,21 @@ static Unit *fuse_unit(Planning *p, int index)
     return u;
 }
 
-/* Anything that can be reached from `from` without going through `from` or `to` directly, is it `to`? */
+/* Does a path lead from `from` to `to` but for edges that a group may have inside? Edges lead forward in the order of
+ * units, so nothing behind `to` matters. A search that goes on for long is taken for a path: there nearly always is one,
+ * as from a value to its gradient. Without a path, what was seen has the stamp. */
 static bool fuse_detour(Planning *p, Unit *from, Unit *to)
 {
-    int depth = 0;
+    int depth = 0, seen = 0;
     p->stamp++;
-    from->stamp = p->stamp;
     for (Unit *at = from;; at = p->stack[--depth]) {
         for (int m = 0; m < at->members; m++) {
             const Info *i = &p->info[at->member[m]];
             for (int e = 0; e < i->edges; e++) {
                 Unit *next = p->info[i->edge[e].to].unit;
                 if (next == to && (at != from || !i->edge[e].fusable)) return true;
-                if (next == to || next->stamp == p->stamp) continue;
+                if (next->position >= to->position || next == at || next->stamp == p->stamp) continue;
+                if (++seen == FUSE_SEARCH) return true;
                 next->stamp = p->stamp;
                 p->stack[depth++] = next;
             }
@@ -75,6 +77,25 @@ static void fuse_join(Planning *p, Unit *a, Unit *b)
     p->unit_count--;
 }
 
+/* a and b are one now and stand in a's place in the order; between them, what a leads to moves behind. */
+static void fuse_reorder(Planning *p, Unit *a, const Unit *b)
+{
+    int at = a->position, last = b->position, behind = 0;
+    for (int k = at + 1; k < last; k++) {
+        Unit *u = p->order[k];
+        if (!u) continue;
+        if (u->stamp == p->stamp)
+            p->stack[behind++] = u;
+        else
+            p->order[u->position = at++] = u;
+    }
+    p->order[a->position = at++] = a;
+    for (int k = 0; k < behind; k++)
+        p->order[p->stack[k]->position = at++] = p->stack[k];
+    while (at <= last)
+        p->order[at++] = NULL;
+}
+
 /* Units that joined another leave the list. */
 static void fuse_sweep(Planning *p)
 {
@@ -85,9 +106,12 @@ static void fuse_sweep(Planning *p)
             *link = (*link)->next;
 }
 
+/* An edge leads from a to b. */
 static void fuse_try(Planning *p, Unit *a, Unit *b)
 {
-    if (a != b && fuse_fits(a, b) && !fuse_detour(p, a, b) && !fuse_detour(p, b, a)) fuse_join(p, a, b);
+    if (a == b || !fuse_fits(a, b) || fuse_detour(p, a, b)) return;
+    fuse_reorder(p, a, b);
+    fuse_join(p, a, b);
 }
 
 static void fuse_edge(Planning *p, Info *from, int to, bool fusable, bool order)
@@ -159,6 +183,39 @@ static void fuse_leaf_edges(Planning *p)
     }
 }
 
+/* ---- The order of units while they join ---- */
+
+static int fuse_place(Planning *p, int index, int at)
+{
+    Unit *u = p->info[index].unit;
+    if (u) p->order[u->position = at++] = u;
+    return at;
+}
+
+/* Nodes in order of creation; a sink right behind the last that must come before it. Among those after the same node the
+ * order of creation is right, too. */
+static void fuse_order(Planning *p)
+{
+    int *after = arena_new(p->arena, p->infos, sizeof *after),
+        *next = arena_new(p->arena, p->infos, sizeof *next),
+        *first = arena_new(p->arena, p->infos, sizeof *first),
+        at = 0; /* lists of sinks by the node before; index + 1 */
+    for (size_t k = 0; k < p->infos; k++) {
+        const Info *i = &p->info[k];
+        int place = i->sink < 0 ? (int)k : after[k];
+        for (int e = 0; e < i->edges; e++)
+            if (after[i->edge[e].to] < place) after[i->edge[e].to] = place;
+    }
+    for (size_t k = p->infos; k-- > 0;)
+        if (p->info[k].sink >= 0) next[k] = first[after[k]], first[after[k]] = (int)k + 1;
+    p->order = arena_new(p->arena, (size_t)p->unit_count, sizeof(Unit *));
+    for (size_t k = 0; k < p->infos; k++) {
+        if (p->info[k].sink < 0) at = fuse_place(p, (int)k, at);
+        for (int sink = first[k]; sink; sink = next[sink - 1])
+            at = fuse_place(p, sink - 1, at);
+    }
+}
+
 void planning_fuse(Planning *p)
 {
     for (size_t k = 0; k < p->infos; k++)
@@ -168,6 +225,7 @@ void planning_fuse(Planning *p)
     p->stack = arena_new(p->arena, (size_t)p->unit_count + 1, sizeof(Unit *));
     fuse_leaf_edges(p);
     fuse_sinks(p);
+    fuse_order(p);
     for (size_t k = p->infos; k-- > 0;) {
         Info *i = &p->info[k];
         if (i->kind != NODE_MAP) continue;

@@ -4,6 +4,7 @@
 #include "plan/planning.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { PLACE_LINE = 64, PLACE_PAGE = 4096, PLACE_STAGGER = 192 };
 
@@ -25,26 +26,28 @@ static int request_larger(const void *a, const void *b)
     return (x->order > y->order) - (x->order < y->order);
 }
 
-static int request_lower(const void *a, const void *b)
+/* Where r fits among placed blocks, which are in order of their offsets: the lowest gap between those that live when r
+ * does. */
+static int64_t place_find(const Request *const *placed, size_t count, const Request *r)
 {
-    const Request *const *x = a, *const *y = b;
-    return (*(*x)->offset > *(*y)->offset) - (*(*x)->offset < *(*y)->offset);
-}
-
-/* The lowest gap among the placed blocks that live when r does. */
-static int64_t place_find(const Request *placed, size_t count, const Request *r, const Request **alive)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < count; i++)
-        if (placed[i].first <= r->last && r->first <= placed[i].last) alive[n++] = &placed[i];
-    if (n) qsort(alive, n, sizeof *alive, request_lower);
     int64_t at = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (at + r->bytes <= *alive[i]->offset) break;
-        int64_t end = *alive[i]->offset + alive[i]->bytes;
+    for (size_t i = 0; i < count; i++) {
+        const Request *other = placed[i];
+        if (other->first > r->last || r->first > other->last) continue;
+        if (at + r->bytes <= *other->offset) break;
+        int64_t end = *other->offset + other->bytes;
         if (end > at) at = end;
     }
     return at;
+}
+
+static void place_insert(const Request **placed, size_t count, const Request *r)
+{
+    size_t at = count;
+    while (at && *placed[at - 1]->offset > *r->offset)
+        at--;
+    memmove(placed + at + 1, placed + at, (count - at) * sizeof *placed);
+    placed[at] = r;
 }
 
 /* A value lives from the unit that makes it to the last that reads it. The readers of a kernel's several outputs are
@@ -100,11 +103,12 @@ static void place_extra(Planning *p, Unit *u)
 static void place_requests(Planning *p)
 {
     if (p->requests) qsort(p->request, p->requests, sizeof *p->request, request_larger);
-    const Request **alive = arena_new(p->arena, p->requests + 1, sizeof *alive);
+    const Request **placed = arena_new(p->arena, p->requests + 1, sizeof *placed);
     size_t work = 0;
     for (size_t i = 0; i < p->requests; i++) {
         Request *r = &p->request[i];
-        *r->offset = place_find(p->request, i, r, alive);
+        *r->offset = place_find(placed, i, r);
+        place_insert(placed, i, r);
         if ((size_t)(*r->offset + r->bytes) > work) work = (size_t)(*r->offset + r->bytes);
     }
     p->program->work = work;

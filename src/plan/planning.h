@@ -66,7 +66,7 @@ struct Unit {
     bool sums;   /* ends in reductions, over these axes of space */
     bool over[RANK_MAX];
     Shape space;
-    int position;    /* in the schedule */
+    int position;    /* in the order at hand */
     int waits;       /* edges from units that are not scheduled yet */
     int key;         /* the order of creation decides among units that are ready */
     unsigned stamp;  /* of the last search that saw it */
@@ -93,7 +93,7 @@ typedef struct Planning {
     int *info_of; /* by node id */
     Unit *units;
     int unit_count;
-    Unit **order; /* the schedule */
+    Unit **order; /* while they join, one in which edges lead forward, with gaps; then the schedule */
     unsigned stamp;
     Unit **stack; /* of a search: room for all units */
     Request *request;
@@ -122,10 +122,11 @@ void *planning_more(Arena *a, void *array, size_t count, size_t *room, size_t si
 void planning_request(Planning *p, int64_t bytes, int first, int last, int64_t *offset);
 
 void shape_strides(Shape s, int64_t *stride); /* dense, row-major */
-void view_span(const View *v, Dtype dtype, int64_t *from, int64_t *to); /* the bytes from first to last element */
+void view_span(const View *v, Dtype dtype, int64_t *from,
+               int64_t *to); /* the bytes from first to last element */
 bool view_equal(const View *a, const View *b);
 bool access_is_dense(Shape s, const Access *a);
-bool access_is_made(const Access *a);                        /* numbers or positions: there is nothing to read */
+bool access_is_made(const Access *a);                   /* numbers or positions: there is nothing to read */
 Access access_source(const Planning *p, const Info *i); /* what a dense node copies, in its own shape */
 
 View planning_view(const Planning *p, const Node *n); /* of a node in memory, a view on one, or a scalar */

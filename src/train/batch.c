@@ -4,7 +4,7 @@
 int batch_new(Batch *b, const Model *m, size_t rows, bool weighted, Error *e)
 {
     DataType real = model_real(m);
-    *b = (Batch){.x_type = m->task.bytes ? DATA_U8 : real, .t_type = m->task.classify ? DATA_I32 : real};
+    *b = (Batch){.x_type = model_input(m), .t_type = m->task.classify ? DATA_I32 : real};
     b->x = memory_new(rows, m->task.features * data_size(b->x_type));
     b->t = memory_new(rows, model_columns(m) * data_size(b->t_type));
     b->weight = weighted ? memory_new(rows, sizeof *b->weight) : NULL;
@@ -23,11 +23,20 @@ void batch_free(Batch *b)
     *b = (Batch){0};
 }
 
+/* Of a text, each token counts, but for those after a line's end. */
+static double batch_tokens(const Batch *b, size_t n)
+{
+    double count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += ((const int32_t *)b->t)[i] >= 0;
+    return count;
+}
+
 void batch_take(Batch *b, const Model *m, const Dataset *d, const size_t *row, size_t n)
 {
     dataset_gather(d, row, n, b->x, b->x_type, b->t, b->t_type, b->weight);
     b->rows = n;
-    b->total = b->weight ? 0 : (double)n;
+    b->total = b->weight ? 0 : m->task.next ? batch_tokens(b, n * m->task.positions) : (double)n;
     if (!b->weight) return;
     for (size_t i = 0; i < n; i++)
         b->total += b->weight[i];

@@ -11,7 +11,7 @@ typedef struct Batch {
     void *x, *t;
     double *weight; /* NULL without weights */
     void *real;     /* the weights as the model's reals */
-    double total;   /* of the weights */
+    double total;   /* of the weights; without them the number of examples */
 } Batch;
 
 /* Room for so many rows. batch_free is fine on zeros and after a failure. */

@@ -63,10 +63,11 @@ void course_take(Course *c, const Progress *p)
     if (c->turned != p->epoch + 1) {
         memcpy(c->turn, c->order, c->rows * sizeof *c->turn);
         if (c->shuffle) dataset_shuffle(c->turn, c->rows, c->seed, p->epoch);
+        dataset_slide(&c->view, c->data, c->seed, p->epoch);
         c->turned = p->epoch + 1;
     }
     size_t n = course_ends_epoch(c, p) ? c->rows - (size_t)p->row : c->batch_rows;
-    batch_take(&c->batch, c->m, c->data, c->turn + p->row, n);
+    batch_take(&c->batch, c->m, &c->view, c->turn + p->row, n);
 }
 
 /* The program for the batch; it stays with the course. There are at most four: with norms or without, for whole

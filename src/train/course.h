@@ -23,6 +23,7 @@ typedef struct Course {
     uint64_t epochs, steps; /* in all */
     bool shuffle, scheduled, adds;
     uint64_t seed;
+    Dataset view; /* of the data, as epoch `turned` - 1 has it */
     size_t *turn; /* the rows in the order of epoch `turned` - 1; 0: of none */
     uint64_t turned;
     Batch batch;

@@ -77,7 +77,7 @@ static int fit_choose_monitor(Fitting *t)
     t->patience = (uint64_t)settings_integer(s, "patience");
     if (!strcmp(name, "loss")) return NUDGE_OK;
     Error why = {0};
-    if (metrics_find(name, t->m->task.classify, &t->monitor, &why))
+    if (metrics_find(name, model_metrics(t->m), &t->monitor, &why))
         return error_set(t->error, why.status, "%s: monitor: %s", settings_origin(s, "monitor"), why.message);
     if (t->held) return NUDGE_OK;
     return error_set(t->error, NUDGE_INPUT,

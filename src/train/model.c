@@ -253,6 +253,7 @@ int model_clone(const Model *m, Model **copy, Error *e)
         store_assign(&(*copy)->store, &m->store);
         memcpy((*copy)->baseline, m->baseline, m->outputs * sizeof *m->baseline);
         (*copy)->steps = m->steps;
+        (*copy)->drops = m->drops;
         (*copy)->measured = m->measured;
     } else {
         model_free(*copy);
@@ -292,15 +293,22 @@ int model_set_note(Model *m, const char *key, const char *value, Error *e)
 /* ---- Settings ---- */
 
 /* What the net is made of, and the preprocessing that belongs to its weights. */
-static const char *const model_fixed[] = {"net",     "define", "loss", "dtype",
-                                          "classes", "init",   "isa",  "standardize"};
+static const char *const model_fixed[] = {"net",     "shape", "define", "loss",       "dtype",
+                                          "classes", "init",  "isa",    "standardize"};
 /* What a training program is made of. */
-static const char *const model_training[] = {"optimizer", "schedule", "clip", "micro"};
+static const char *const model_training[] = {"optimizer", "groups",  "freeze",     "schedule", "clip",
+                                             "micro",     "penalty", "constraint", "average"};
 
+/* A map is the same if its entries are, in order. */
 static bool model_same_setting(const Settings *a, const Settings *b, const char *key)
 {
+    const Setting *p, *q;
+    size_t i = 0;
+    for (; (p = settings_entry(a, key, i)) && (q = settings_entry(b, key, i)); i++)
+        if (strcmp(p->name, q->name) || strcmp(p->value, q->value)) return false;
+    q = settings_entry(b, key, i);
     const char *x = settings_text(a, key), *y = settings_text(b, key);
-    return x && y ? !strcmp(x, y) : x == y;
+    return (!p && !q) || (!i && x && y && !strcmp(x, y)); /* one may be set to what is the other's default */
 }
 
 /* `into` with the changes. The keys that are lists or maps say where data comes from; they are not for a model. */
@@ -378,6 +386,7 @@ int model_restart(Model *m, Error *e)
         store_drop_optimizer(&m->store);
         store_free(&m->backup);
         m->steps = 0;
+        m->drops = 0;
         status = model_grow(m, b, n, e);
         m->ready = !status;
     }
@@ -392,10 +401,13 @@ Task task_of(const Dataset *d, bool standardize)
 {
     return (Task){.features = d->features,
                   .bytes = d->x_type == DATA_U8,
+                  .vocabulary = d->vocabulary,
+                  .next = d->next,
+                  .positions = d->next ? 0 : 1,
                   .classify = d->classes > 0,
                   .classes = d->classes,
                   .targets = d->classes ? 0 : d->targets,
-                  .standardize = standardize && d->x_type != DATA_U8};
+                  .standardize = standardize && d->x_type != DATA_U8 && !d->vocabulary};
 }
 
 DataType model_real(const Model *m)
@@ -403,9 +415,24 @@ DataType model_real(const Model *m)
     return m->store.real;
 }
 
+DataType model_input(const Model *m)
+{
+    return m->task.vocabulary ? DATA_I32 : m->task.bytes ? DATA_U8 : m->store.real;
+}
+
 size_t model_columns(const Model *m)
 {
-    return m->task.classify ? 1 : m->outputs;
+    return m->task.classify ? m->task.positions : m->outputs;
+}
+
+size_t model_width(const Model *m)
+{
+    return m->task.classify ? m->task.positions * m->outputs : m->outputs;
+}
+
+MetricsKind model_metrics(const Model *m)
+{
+    return m->task.next ? METRICS_TOKENS : m->task.classify ? METRICS_CLASSES : METRICS_VALUES;
 }
 
 double model_seed(const Model *m, uint64_t step)
@@ -417,9 +444,22 @@ double model_seed(const Model *m, uint64_t step)
 double model_rate(const Model *m, double step, double steps)
 {
     Blueprint *b = programs_lock(m->programs);
-    double rate = blueprint_rate(b, step, steps);
+    double rate = blueprint_rate(b, step, steps, m->drops);
     programs_unlock(m->programs);
     return rate;
+}
+
+/* Targets are classes of the model; of a text's tokens, none where the text has ended. */
+static int model_accepts_classes(const Model *m, const Dataset *d, Error *e)
+{
+    for (size_t i = 0; i < d->rows; i++) {
+        const int32_t *t = (const int32_t *)d->t + (d->start ? d->start[i] : i * d->targets);
+        for (size_t k = 0; k < d->targets; k++)
+            if (t[k] < (m->task.next ? -1 : 0) || t[k] >= (int64_t)m->task.classes)
+                return error_set(e, NUDGE_INPUT, "row %zu has class %d, but the model's classes are 0 to %zu", i,
+                                 (int)t[k], m->task.classes - 1);
+    }
+    return NUDGE_OK;
 }
 
 int model_accepts(const Model *m, const Dataset *d, bool labelled, Error *e)
@@ -435,11 +475,5 @@ int model_accepts(const Model *m, const Dataset *d, bool labelled, Error *e)
     if (d->targets != model_columns(m))
         return error_set(e, NUDGE_INPUT, "%zu targets a row are given, but the model has %zu", d->targets,
                          model_columns(m));
-    for (size_t i = 0; m->task.classify && i < d->rows; i++) {
-        int32_t class = ((const int32_t *)d->t)[i];
-        if (class < 0 || (size_t) class >= m->task.classes)
-            return error_set(e, NUDGE_INPUT, "row %zu has class %d, but the model's classes are 0 to %zu", i,
-                             (int)class, m->task.classes - 1);
-    }
-    return NUDGE_OK;
+    return m->task.classify ? model_accepts_classes(m, d, e) : NUDGE_OK;
 }

@@ -26,7 +26,7 @@ typedef struct ModelNote {
 typedef struct Model {
     Settings settings;
     Task task;      /* complete: classes or targets are known */
-    size_t outputs; /* numbers in a row of a prediction: classes, or targets */
+    size_t outputs; /* numbers in a prediction: classes, or targets; a row of a text has task.positions of them */
     Store store;
     Store backup;     /* for a step that fails; empty before the first */
     double *baseline; /* [outputs] shares of classes or means of targets in training; NaN before */
@@ -38,6 +38,7 @@ typedef struct Model {
     ModelNote *note;   /* what travels with the model: "columns" (JSON), "class_names" (a JSON array) */
     size_t notes, note_room;
     uint64_t steps; /* updates since the optimizer began */
+    double drops;   /* how often a schedule that follows the loss has lowered lr since then */
     bool ready;     /* the optimizer's states are those of its text */
     bool measured;  /* what preprocessing subtracts and divides by is known, and belongs to the weights */
     struct Programs *programs;
@@ -60,7 +61,10 @@ void model_undo(Model *m, Settings *before);
 int model_restart(Model *m, Error *e);
 
 DataType model_real(const Model *m);
+DataType model_input(const Model *m);                    /* what the net takes: reals, bytes or tokens */
 size_t model_columns(const Model *m);                    /* numbers in a row of t: 1 for class numbers */
+size_t model_width(const Model *m);                      /* numbers in a row of y */
+MetricsKind model_metrics(const Model *m);               /* by what it is judged */
 const char *model_note(const Model *m, const char *key); /* or NULL */
 int model_set_note(Model *m, const char *key, const char *value, Error *e);
 
@@ -73,7 +77,7 @@ void model_standardize(Model *m, const double *mean, const double *scale, const 
 /* Takes the above, and the baseline, from rows of a dataset: all of what `standards` says, else only the baseline. */
 int model_measure(Model *m, const Dataset *d, const size_t *rows, size_t n, bool standards, Error *e);
 
-/* y [rows, outputs] of type y_type from x [rows, features] of type x_type. */
+/* y [rows, width] of type y_type from x [rows, features] of type x_type. */
 int model_predict(const Model *m, const void *x, DataType x_type, size_t rows, void *y, DataType y_type,
                   Error *e);
 

@@ -1,6 +1,8 @@
 /* network.c: see network.h. First the blueprint, then the stages of a graph in the order in which data flows. */
 #include "train/network.h"
 
+#include "train/restraints.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -23,6 +25,8 @@ static void blueprint_scope(void *context)
     Blueprint *b = o->b;
     b->scope = scope_new(&b->arena, nn_scope(&b->arena));
     scope_add_number(b->scope, "features", (double)b->task.features);
+    if (b->task.vocabulary) scope_add_number(b->scope, "context", (double)b->task.features);
+    if (b->task.vocabulary) scope_add_number(b->scope, "vocabulary", (double)b->task.vocabulary);
     if (b->task.classify && b->task.classes) scope_add_number(b->scope, "classes", (double)b->task.classes);
     if (!b->task.classify && b->task.targets) scope_add_number(b->scope, "targets", (double)b->task.targets);
     const Setting *s;
@@ -61,6 +65,12 @@ const char *blueprint_loss(const Blueprint *b)
 const char *blueprint_optimizer(const Blueprint *b)
 {
     return settings_is_set(b->settings, "optimizer") ? settings_text(b->settings, "optimizer") : "adam";
+}
+
+bool blueprint_driven(const Blueprint *b)
+{
+    const char *text = blueprint_optimizer(b), driver[] = "lbfgs";
+    return strcspn(text, " (\t\n") == sizeof driver - 1 && !memcmp(text, driver, sizeof driver - 1);
 }
 
 /* ---- What losses say of the net's output ---- */
@@ -151,14 +161,50 @@ static Node *network_standard(Building *n, const char *what, Node *x, int64_t wi
     return network_text(n, text, 3, (const char *[]){"x", "mean", "scale"}, (Node *[]){x, mean, scale});
 }
 
+/* Reads "1x28x28" behind the rows; false if it is no shape. */
+static bool network_read_shape(const char *text, Shape *shape)
+{
+    const char *end = text + strlen(text);
+    for (double size; shape->rank < RANK_MAX; text++) {
+        text = number_read(text, end, &size);
+        if (!text || !(size >= 1 && size <= INT32_MAX) || size != floor(size)) return false;
+        shape->dim[shape->rank++] = (int64_t)size;
+        if (*text != 'x') return text == end;
+    }
+    return false;
+}
+
+/* The numbers of each row in the shape that the net is to see. */
+static Node *network_shaped(Building *n, Node *x)
+{
+    const char *text = settings_text(n->b->settings, "shape");
+    if (!text) return x;
+    Shape shape = shape_of(1, x->shape.dim);
+    if (!network_read_shape(text, &shape))
+        error_raise(&n->b->error, NUDGE_INPUT, "%s: %s is no shape; write sizes such as 1x28x28",
+                    network_title(n, "shape"), text);
+    double size = 1;
+    for (int a = 1; a < shape.rank; a++)
+        size *= (double)shape.dim[a];
+    if (size != (double)n->b->task.features)
+        error_raise(&n->b->error, NUDGE_INPUT, "%s: %s has %.0f numbers, but a row of the data has %zu",
+                    network_title(n, "shape"), text, size, n->b->task.features);
+    return graph_reshape(n->g, x, shape);
+}
+
 static Node *network_input(Building *n)
 {
     const Task *task = &n->b->task;
     int64_t rows = (int64_t)n->k->rows, features = (int64_t)task->features;
-    Node *x = network_leaf(n, ROLE_DATA, "x", task->bytes ? TYPE_U8 : TYPE_REAL, 2, rows, features);
+    Type type = task->vocabulary ? TYPE_I32 : task->bytes ? TYPE_U8 : TYPE_REAL;
+    Node *x = network_leaf(n, ROLE_DATA, "x", type, 2, rows, features);
     n->n->x = x;
-    if (task->bytes) return network_text(n, "cast(x, real)/255", 1, (const char *[]){"x"}, &x);
-    return task->standardize ? network_standard(n, "input", x, features, "(x - mean)/scale") : x;
+    if (task->vocabulary) return x;
+    if (task->bytes)
+        x = network_text(n, "cast(x, real)/255", 1, (const char *[]){"x"}, &x);
+    else if (task->standardize)
+        x = network_standard(n, "input", x, features, "(x - mean)/scale");
+    return network_shaped(n, x);
 }
 
 static bool network_scaled(const Building *n)
@@ -166,12 +212,14 @@ static bool network_scaled(const Building *n)
     return n->b->task.standardize && !n->b->task.classify && !n->form->plain;
 }
 
+/* Class numbers have the shape of the output without its last axis. */
 static Node *network_target(Building *n)
 {
     int64_t rows = (int64_t)n->k->rows, outputs = (int64_t)n->b->outputs;
     bool classify = n->b->task.classify;
-    n->n->t = network_leaf(n, ROLE_DATA, "target", classify ? TYPE_I32 : TYPE_REAL, classify ? 1 : 2, rows,
-                           outputs);
+    Shape y = n->n->output->shape;
+    n->n->t = network_leaf(n, ROLE_DATA, "target", classify ? TYPE_I32 : TYPE_REAL, classify ? y.rank - 1 : 2,
+                           rows, classify ? y.dim[1] : outputs);
     if (n->k->weighted) n->n->weight = network_leaf(n, ROLE_DATA, "weight", TYPE_REAL, 1, rows, 0);
     return network_scaled(n) ? network_standard(n, "target", n->n->t, outputs, "(x - mean)/scale") : n->n->t;
 }
@@ -261,17 +309,25 @@ static void network_check_columns(Building *n, int64_t columns)
     if (!task->classify && !want) n->b->task.targets = n->b->outputs;
 }
 
+/* A list of numbers for each row, or, of a text, for each token. */
+static bool network_lists(const Building *n, const Node *y)
+{
+    bool each = n->b->task.next && y->shape.rank == 3 && y->shape.dim[1] == (int64_t)n->b->task.features;
+    return y->type == TYPE_REAL && (y->shape.rank == 2 || each) && y->shape.dim[0] == (int64_t)n->k->rows;
+}
+
 static void network_check(Building *n)
 {
     const Node *y = n->n->output;
-    if (y->type != TYPE_REAL || y->shape.rank != 2 || y->shape.dim[0] != (int64_t)n->k->rows)
+    if (!network_lists(n, y))
         error_raise(
             &n->b->error, NUDGE_INPUT,
             "%s gives %s for %zu rows, not a list of numbers for each row; end the net with flatten and dense(%s)",
             network_last(n), shape_text(&n->g->arena, y->shape), n->k->rows,
             n->b->task.classify ? "classes" : "targets");
     network_check_loss(n);
-    network_check_columns(n, y->shape.dim[1]);
+    network_check_columns(n, y->shape.dim[y->shape.rank - 1]);
+    n->b->task.positions = y->shape.rank == 3 ? (size_t)y->shape.dim[1] : 1;
 }
 
 /* ---- Prediction and loss ---- */
@@ -285,20 +341,42 @@ static Node *network_prediction(Building *n)
         y = network_text(n, n->form->value, 1, name, &y);
         return network_scaled(n) ? network_standard(n, "target", y, y->shape.dim[1], "x*scale + mean") : y;
     }
-    if (y->shape.dim[1] > 1) return network_text(n, n->form->many, 1, name, &y);
+    if (y->shape.rank == 3 || y->shape.dim[1] > 1) return network_text(n, n->form->many, 1, name, &y);
     Node *p = network_text(n, n->form->one, 1, name, &y);
     return network_text(n, "concat(1 - y, y, axis=1)", 1, name, &p);
 }
 
+/* What a loss is given: y [n, ..], t and the weights of the examples, or NULL. */
+typedef struct NetworkJudged {
+    Node *y, *t, *weight;
+} NetworkJudged;
+
+/* Each token of a text is an example of its own; those without a target, in the padding of lines, weigh nothing. */
+static NetworkJudged network_tokens(Building *n, Node *t)
+{
+    Node *y = n->n->output, *weight = n->n->weight;
+    int64_t tokens = y->shape.dim[0] * y->shape.dim[1];
+    Shape list = shape_of(1, &tokens);
+    Node *seen = network_text(n, "0 <= cast(t, real)", 1, (const char *[]){"t"}, &t);
+    if (weight)
+        seen = network_text(n, "seen*weight{n -> n 1}", 2, (const char *[]){"seen", "weight"},
+                            (Node *[]){seen, weight});
+    t = network_text(n, "cast(max(cast(t, real), 0), i32)", 1, (const char *[]){"t"}, &t);
+    y = graph_reshape(n->g, y, shape_of(2, (int64_t[]){tokens, y->shape.dim[2]}));
+    return (NetworkJudged){y, graph_reshape(n->g, t, list), graph_reshape(n->g, seen, list)};
+}
+
 static Node *network_loss(Building *n, Node *t)
 {
+    NetworkJudged judged = {n->n->output, t, n->n->weight};
+    if (judged.y->shape.rank == 3) judged = network_tokens(n, t);
     Context c = {.graph = n->g,
                  .scope = n->b->scope,
                  .title = network_title(n, "loss"),
                  .path = "loss",
                  .train = n->k->mode == MODE_TRAIN && !n->k->still,
-                 .weight = n->n->weight};
-    Argument given[] = {{"y", value_node(n->n->output), NULL}, {"t", value_node(t), NULL}};
+                 .weight = judged.weight};
+    Argument given[] = {{"y", value_node(judged.y), NULL}, {"t", value_node(judged.t), NULL}};
     Value v = notation_call(&c, blueprint_loss(n->b), 2, given);
     if (v.kind != VALUE_TENSOR || v.node->type == TYPE_SCALAR || shape_size(v.node->shape) != 1)
         error_raise(&n->b->error, NUDGE_INPUT,
@@ -319,21 +397,44 @@ static const char *network_owner(Building *n, const char *name)
     return dot ? arena_string(&n->g->arena, name, (size_t)(dot - name)) : "";
 }
 
+static void network_check_rules(Building *n)
+{
+    Network *out = n->n;
+    Error why = {0};
+    const char **name = arena_new(&n->g->arena, (size_t)out->parameters + 1, sizeof *name);
+    for (int i = 0; i < out->parameters; i++)
+        name[i] = out->parameter[i].leaf->leaf->name;
+    if (rules_check(n->b->settings, name, (size_t)out->parameters, &why))
+        error_raise(&n->b->error, why.status, "%s", why.message);
+}
+
 static void network_parameters(Building *n)
 {
     Network *out = n->n;
+    const Settings *s = n->b->settings;
     out->parameter = arena_new(&n->g->arena, n->g->leaves, sizeof *out->parameter);
     out->group = arena_new(&n->g->arena, n->g->leaves, sizeof *out->group);
     for (size_t i = 0; i < n->g->leaves; i++) {
         Node *leaf = n->g->leaf[i];
         if (leaf->leaf->role != ROLE_PARAMETER) continue;
         const char *path = network_owner(n, leaf->leaf->name);
-        out->parameter[out->parameters++] = (NetworkParameter){path, leaf, NULL};
+        Rule rule = rule_of(s, blueprint_optimizer(n->b), leaf->leaf->name);
+        out->parameter[out->parameters++] = (NetworkParameter){path, leaf, rule, NULL};
         int k = 0;
         while (k < out->groups && strcmp(out->group[k], path))
             k++;
         if (k == out->groups) out->group[out->groups++] = path;
     }
+    network_check_rules(n);
+}
+
+/* The parameters that are learnt, in order. */
+static int network_learnt(Building *n, NetworkParameter **learnt)
+{
+    int count = 0;
+    for (int i = 0; i < n->n->parameters; i++)
+        if (n->n->parameter[i].rule.text) learnt[count++] = &n->n->parameter[i];
+    return count;
 }
 
 /* The sum of x[from..to) as a tree that depends on their number only. NULL counts as 0. */
@@ -350,24 +451,41 @@ static void network_gradients(Building *n)
 {
     Network *out = n->n;
     Graph *g = n->g;
-    size_t count = (size_t)out->parameters, parts = (size_t)n->parts;
+    NetworkParameter **learnt = arena_new(&g->arena, (size_t)out->parameters, sizeof *learnt);
+    size_t count = (size_t)network_learnt(n, learnt), parts = (size_t)n->parts;
     int64_t rows = (int64_t)n->k->rows;
     Node **leaf = arena_new(&g->arena, count, sizeof *leaf),
          **d = arena_new(&g->arena, count * parts, sizeof *d);
     Node **share = arena_new(&g->arena, parts, sizeof *share), *dy = NULL;
     for (size_t i = 0; i < count; i++)
-        leaf[i] = out->parameter[i].leaf;
+        leaf[i] = learnt[i]->leaf;
     autodiff_gradients(g, n->b->scope, out->loss, NULL, 1, &out->output, &dy);
     for (size_t k = 0; dy && k < parts; k++) {
         int64_t part = (int64_t)k;
         Node *from =
             parts > 1 ? network_rows(g, dy, part * rows / n->parts, (part + 1) * rows / n->parts) : dy;
-        autodiff_gradients(g, n->b->scope, n->part[k], from, out->parameters, leaf, d + k * count);
+        autodiff_gradients(g, n->b->scope, n->part[k], from, (int)count, leaf, d + k * count);
     }
     for (size_t i = 0; i < count; i++) {
         for (size_t k = 0; k < parts; k++)
             share[k] = d[k * count + i];
-        out->parameter[i].gradient = network_tree(g, share, 0, n->parts);
+        learnt[i]->gradient = network_tree(g, share, 0, n->parts);
+    }
+}
+
+/* What the penalties add to loss and gradients. */
+static void network_penalize(Building *n)
+{
+    Network *out = n->n;
+    Graph *g = n->g;
+    out->objective = out->loss;
+    for (int i = 0; i < out->parameters; i++) {
+        NetworkParameter *p = &out->parameter[i];
+        Node *penalty = p->rule.text ? restraint_penalty(n->b, g, p->leaf) : NULL, *d = NULL;
+        if (!penalty) continue;
+        out->objective = graph_binary(g, OP_add, out->objective, penalty);
+        autodiff_gradients(g, n->b->scope, penalty, NULL, 1, &p->leaf, &d);
+        if (d) p->gradient = p->gradient ? graph_binary(g, OP_add, p->gradient, d) : d;
     }
 }
 
@@ -404,14 +522,15 @@ static void network_norms(Building *n)
 
 /* ---- Updates ---- */
 
-static Node *network_schedule(Building *n, Node *t, Node *steps)
+static Node *network_schedule(Building *n, Node *t, Node *steps, Node *drops)
 {
     if (!n->k->scheduled) return graph_const(n->g, 1);
     const Settings *s = n->b->settings;
     Context c = {
         .graph = n->g, .scope = n->b->scope, .title = network_title(n, "schedule"), .path = "schedule"};
-    Argument given[] = {{"t", value_node(t), NULL}, {"steps", value_node(steps), NULL}};
-    Value v = notation_call(&c, settings_text(s, "schedule"), 2, given);
+    Argument given[] = {
+        {"t", value_node(t), NULL}, {"steps", value_node(steps), NULL}, {"drops", value_node(drops), NULL}};
+    Value v = notation_call(&c, settings_text(s, "schedule"), 3, given);
     if (v.kind != VALUE_TENSOR || v.node->type != TYPE_SCALAR)
         error_raise(&n->b->error, NUDGE_INPUT,
                     "%s: a schedule is a number made from t and steps, such as cosine(warmup=100)", c.title);
@@ -435,24 +554,101 @@ static Node *network_clip(Building *n, Node *gradient)
 
 static void network_update(Building *n, const NetworkParameter *p, Node *t, Node *steps)
 {
+    const Setting *group = p->rule.group;
     Context c = {.graph = n->g, .scope = n->b->scope, .title = network_title(n, "optimizer")};
+    if (group) c.title = arena_print(&n->g->arena, "%s: groups: %s", group->origin, group->name);
     c.path = arena_print(&n->g->arena, "optimizer.%s", p->leaf->leaf->name);
     Argument given[] = {{"w", value_node(p->leaf), NULL},
                         {"g", value_node(network_clip(n, p->gradient)), NULL},
                         {"t", value_node(t), NULL},
                         {"steps", value_node(steps), NULL},
                         {"gnorm", value_node(n->gnorm), NULL}};
-    const char *optimizer = blueprint_optimizer(n->b);
+    const char *optimizer = p->rule.text;
     size_t before = n->g->assignments;
-    notation_call_scaled(&c, optimizer, sizeof given / sizeof *given, given, "lr", n->factor, &n->n->lr);
+    Node *lr = NULL;
+    notation_call_scaled(&c, optimizer, sizeof given / sizeof *given, given, "lr", n->factor, &lr);
+    if (!group) n->n->lr = lr;
     if (n->g->assignments == before)
         error_raise(&n->b->error, NUDGE_INPUT,
                     "%s: %s changes nothing; an optimizer ends with w <- ... or w -= ...", c.title,
                     optimizer);
-    if (n->k->scheduled && !n->n->lr)
+    if (n->k->scheduled && !lr)
         error_raise(&n->b->error, NUDGE_INPUT,
                     "%s: %s has no lr for the schedule to act on; give it one, or leave out the schedule",
                     c.title, optimizer);
+}
+
+static void network_updates(Building *n)
+{
+    Network *out = n->n;
+    Node *t = network_scalar(n, "t"), *steps = network_scalar(n, "steps");
+    n->factor = network_schedule(n, t, steps, network_scalar(n, "drops"));
+    for (int i = 0; i < out->parameters; i++) {
+        const NetworkParameter *p = &out->parameter[i];
+        if (!p->gradient) continue;
+        network_update(n, p, t, steps);
+        restraint_update(n->b, n->g, p->leaf, t);
+    }
+}
+
+/* ---- For an optimizer in C ---- */
+
+/* It measures the loss along a line, so the loss must depend on the parameters only. */
+static void network_check_driven(Building *n)
+{
+    static const char *const not_used[] = {"groups", "clip", "constraint", "average", "augment"};
+    const Settings *s = n->b->settings;
+    const char *optimizer = blueprint_optimizer(n->b), *title = network_title(n, "optimizer");
+    for (size_t i = 0; i < sizeof not_used / sizeof *not_used; i++)
+        if (settings_is_set(s, not_used[i]))
+            error_raise(&n->b->error, NUDGE_INPUT, "%s: %s: %s has no use for it; leave it out",
+                        settings_origin(s, not_used[i]), not_used[i], optimizer);
+    if (n->k->scheduled)
+        error_raise(&n->b->error, NUDGE_INPUT, "%s: %s finds the length of its steps itself; leave it out",
+                    network_title(n, "schedule"), optimizer);
+    if (graph_find_leaf(n->g, "seed"))
+        error_raise(&n->b->error, NUDGE_INPUT,
+                    "%s: %s needs a loss that is the same whenever it is asked for, but the net draws random "
+                    "numbers; leave out dropout and its like, or use another optimizer",
+                    title, optimizer);
+    if (n->g->assignments)
+        error_raise(
+            &n->b->error, NUDGE_INPUT,
+            "%s: %s needs a loss that is the same whenever it is asked for, but %s changes with every "
+            "batch; use layernorm instead, or another optimizer",
+            title, optimizer, n->g->assignment[0].leaf->leaf->name);
+}
+
+static int64_t network_history(Building *n)
+{
+    Context c = {.graph = n->g, .scope = n->b->scope, .title = network_title(n, "optimizer"), .path = ""};
+    Value v = notation_call(&c, blueprint_optimizer(n->b), 0, NULL);
+    double history = v.kind == VALUE_TENSOR && v.node->op == OP_const ? v.node->value : 0;
+    if (!(history >= 1 && history <= 1000 && history == floor(history)))
+        error_raise(&n->b->error, NUDGE_INPUT, "%s: history is a whole number from 1 to 1000, such as 10",
+                    c.title);
+    return (int64_t)history;
+}
+
+/* The gradients as one vector, and the states that lbfgs.c keeps in the model. */
+static void network_drive(Building *n)
+{
+    Network *out = n->n;
+    NetworkParameter **learnt = arena_new(&n->g->arena, (size_t)out->parameters, sizeof *learnt);
+    Node **part = arena_new(&n->g->arena, (size_t)out->parameters, sizeof *part);
+    int count = network_learnt(n, learnt);
+    network_check_driven(n);
+    for (int i = 0; i < count; i++) {
+        Shape line = shape_of(1, (int64_t[]){shape_size(learnt[i]->leaf->shape)});
+        Node *d = learnt[i]->gradient;
+        part[i] = d ? graph_reshape(n->g, d, line) : graph_expand(n->g, graph_const(n->g, 0), line);
+    }
+    out->flat = graph_concat(n->g, count, part, 0);
+    int64_t history = network_history(n), size = shape_size(out->flat->shape);
+    network_leaf(n, ROLE_STATE, "optimizer.lbfgs.steps", TYPE_REAL, 2, history, size);
+    network_leaf(n, ROLE_STATE, "optimizer.lbfgs.changes", TYPE_REAL, 2, history, size);
+    network_leaf(n, ROLE_STATE, "optimizer.lbfgs.gradient", TYPE_REAL, 1, size, 0);
+    network_leaf(n, ROLE_STATE, "optimizer.lbfgs.memory", TYPE_REAL, 1, 3, 0);
 }
 
 static void network_train(Building *n)
@@ -463,12 +659,15 @@ static void network_train(Building *n)
         error_raise(&n->b->error, NUDGE_INPUT,
                     "%s: there is nothing to learn in it; add a layer with weights, such as dense(8)",
                     network_title(n, "net"));
+    NetworkParameter **learnt = arena_new(&n->g->arena, (size_t)out->parameters, sizeof *learnt);
+    if (!network_learnt(n, learnt))
+        error_raise(&n->b->error, NUDGE_INPUT,
+                    "%s: every parameter is frozen, so there is nothing to learn; leave one free",
+                    network_title(n, settings_is_set(n->b->settings, "freeze") ? "freeze" : "groups"));
     network_gradients(n);
+    network_penalize(n);
     network_norms(n);
-    Node *t = network_scalar(n, "t"), *steps = network_scalar(n, "steps");
-    n->factor = network_schedule(n, t, steps);
-    for (int i = 0; i < out->parameters; i++)
-        if (out->parameter[i].gradient) network_update(n, &out->parameter[i], t, steps);
+    blueprint_driven(n->b) ? network_drive(n) : network_updates(n);
     if (!n->k->norms) out->norms = NULL;
 }
 
@@ -540,7 +739,7 @@ Network *network_probe(Blueprint *b, Error *e)
 
 typedef struct NetworkRate {
     Building building;
-    double t, steps, rate;
+    double t, steps, drops, rate;
 } NetworkRate;
 
 /* With t and steps known the product folds to a constant. */
@@ -549,22 +748,65 @@ static void network_fold_rate(void *context)
     NetworkRate *r = context;
     Building *n = &r->building;
     n->n = arena_new(&n->g->arena, 1, sizeof *n->n);
-    n->factor = network_schedule(n, graph_const(n->g, r->t), graph_const(n->g, r->steps));
+    n->factor = network_schedule(n, graph_const(n->g, r->t), graph_const(n->g, r->steps),
+                                 graph_const(n->g, r->drops));
     n->gnorm = network_scalar(n, "gnorm");
-    NetworkParameter p = {"", network_leaf(n, ROLE_PARAMETER, "w", TYPE_REAL, 1, 1, 0), NULL};
+    NetworkParameter p = {.path = "", .rule = {blueprint_optimizer(n->b), NULL}};
+    p.leaf = network_leaf(n, ROLE_PARAMETER, "w", TYPE_REAL, 1, 1, 0);
     p.gradient = network_leaf(n, ROLE_DATA, "g", TYPE_REAL, 1, 1, 0);
     network_update(n, &p, graph_const(n->g, r->t), graph_const(n->g, r->steps));
     if (n->n->lr && n->n->lr->op == OP_const) r->rate = n->n->lr->value;
 }
 
-double blueprint_rate(Blueprint *b, double t, double steps)
+double blueprint_rate(Blueprint *b, double t, double steps, double drops)
 {
+    if (blueprint_driven(b)) return (double)NAN;
     error_clear(&b->error);
     Binding k = {.mode = MODE_TRAIN, .rows = 1, .scheduled = settings_is_set(b->settings, "schedule")};
     Error e = {0};
     NetworkRate r = {
-        {.b = b, .k = &k, .g = graph_new(&b->error), .form = &network_usual}, t, steps, (double)NAN};
+        {.b = b, .k = &k, .g = graph_new(&b->error), .form = &network_usual}, t, steps, drops, (double)NAN};
     if (r.building.g) blueprint_catch(b, network_fold_rate, &r, &e);
     if (r.building.g) graph_free(r.building.g);
     return r.rate;
+}
+
+/* ---- Schedules that follow the loss ---- */
+
+typedef struct NetworkJudging {
+    Building building;
+    double loss;
+    Plateau *p;
+} NetworkJudging;
+
+/* The row that counts for plateau(patience=5) is asked as plateau_judge(patience=5); all of it folds to constants. */
+static void network_judge(void *context)
+{
+    NetworkJudging *j = context;
+    Building *n = &j->building;
+    const char *text = settings_text(n->b->settings, "schedule");
+    int length = (int)network_word(text);
+    const char *name = arena_print(&n->g->arena, "%.*s_judge", length, text);
+    if (!scope_row(n->b->scope, name)) return;
+    Context c = {
+        .graph = n->g, .scope = n->b->scope, .title = network_title(n, "schedule"), .path = "schedule"};
+    double *const number[] = {&j->p->best, &j->p->waited, &j->p->cooling, &j->p->drops};
+    static const char *const names[] = {"best", "waited", "cooling", "drops"};
+    Argument given[5] = {{"loss", value_node(graph_const(n->g, j->loss)), NULL}};
+    for (int i = 0; i < 4; i++)
+        given[i + 1] = (Argument){names[i], value_node(graph_const(n->g, *number[i])), NULL};
+    Value v = notation_call(&c, arena_print(&n->g->arena, "%s%s", name, text + length), 5, given);
+    for (int i = 0; v.kind == VALUE_TUPLE && v.count == 4 && i < 4; i++)
+        if (v.item[i].kind == VALUE_TENSOR && v.item[i].node->op == OP_const)
+            *number[i] = v.item[i].node->value;
+}
+
+int blueprint_judge(Blueprint *b, double loss, Plateau *p, Error *e)
+{
+    error_clear(&b->error);
+    NetworkJudging j = {{.b = b, .g = graph_new(&b->error)}, loss, p};
+    if (!j.building.g) return error_set(e, b->error.status, "%s", b->error.message);
+    int status = blueprint_catch(b, network_judge, &j, e);
+    graph_free(j.building.g);
+    return status;
 }

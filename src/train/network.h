@@ -2,12 +2,13 @@
  * loss, gradients, clipping, updates. Used by model.c, divergence.c and by the jobs that explain, inspect and check;
  * knows graph/, notation/, autodiff/ and nn/.
  *
- * Leaves: x [rows, features]; t [rows] class numbers or [rows, targets]; weight [rows]; the scalars t, steps and seed;
- * parameters and states by path. */
+ * Leaves: x [rows, features]; t [rows] class numbers, [rows, positions] tokens or [rows, targets]; weight [rows]; the scalars t, steps, drops and
+ * seed; parameters and states by path. */
 #ifndef TRAIN_NETWORK_H
 #define TRAIN_NETWORK_H
 
 #include "nn/nn.h"
+#include "train/rules.h"
 #include "train/settings.h"
 
 /* What the data says of a model. */
@@ -17,6 +18,10 @@ typedef struct Task {
     bool classify;    /* t holds class numbers; else reals */
     size_t classes;   /* of a classifier; 0: as many as the net gives */
     size_t targets;   /* numbers in a row of t otherwise; 0: as many as the net gives */
+    size_t vocabulary; /* x holds tokens 0..vocabulary-1; 0: it does not */
+    bool next;         /* the classes are tokens: t says what comes next in a text */
+    size_t positions;  /* of which it says so: 1, after the last token of a row, or as many as the row has; 0: the net
+                        * decides, by one list of numbers for a row or one for each token. 1 without `next` */
     bool standardize; /* reals come to the net with mean 0 and deviation 1, and targets to the loss */
 } Task;
 
@@ -60,7 +65,8 @@ typedef struct NetworkLayer {
 typedef struct NetworkParameter {
     const char *path; /* the layer's: the leaf's name without its last part */
     Node *leaf;
-    Node *gradient; /* before clipping; NULL unless training */
+    Rule rule;
+    Node *gradient; /* of the objective, before clipping; NULL unless training, or if nothing flows or it is frozen */
 } NetworkParameter;
 
 /* All of it lies in the graph's arena. */
@@ -70,6 +76,8 @@ typedef struct Network {
     Node *output;     /* of the net, [rows, ..]: logits, or standardised values */
     Node *prediction; /* [rows, outputs]; NULL in training */
     Node *loss;       /* [1]; NULL in prediction */
+    Node *objective;  /* [1]: the loss and the penalties, whose gradients are taken; NULL unless training */
+    Node *flat; /* the gradients of all that is learnt, one after the other; only for an optimizer in C */
     Node *norms; /* gradient norms, [groups + 1]: each group's, then that of all; NULL unless asked for */
     Node *lr;    /* what the optimizer is given, a scalar; NULL unless training, or if it takes none */
     int layers, parameters, groups;
@@ -86,6 +94,9 @@ void blueprint_close(Blueprint *b); /* fine on zeros and after a failure */
 const char *blueprint_loss(const Blueprint *b);
 const char *blueprint_optimizer(const Blueprint *b);
 
+/* True of an optimizer that is no formula but code, which takes gradients out of the program: lbfgs. */
+bool blueprint_driven(const Blueprint *b);
+
 /* NULL on failure. Release with network_free. The first one fixes the number of outputs. */
 Network *network_build(Blueprint *b, const Binding *k, Error *e);
 void network_free(Network *n);
@@ -97,6 +108,14 @@ Network *network_probe(Blueprint *b, Error *e);
 int blueprint_catch(Blueprint *b, void (*body)(void *context), void *context, Error *e);
 
 /* lr at step t of `steps` by the schedule; NaN if the optimizer takes none or the schedule is broken. */
-double blueprint_rate(Blueprint *b, double t, double steps);
+double blueprint_rate(Blueprint *b, double t, double steps, double drops);
+
+/* What a schedule that follows the loss, as plateau does, counts from epoch to epoch. */
+typedef struct Plateau {
+    double best, waited, cooling, drops; /* drops: how often lr was lowered */
+} Plateau;
+
+/* The end of an epoch, judged by its loss. Does nothing where the schedule does not count. Returns a status. */
+int blueprint_judge(Blueprint *b, double loss, Plateau *p, Error *e);
 
 #endif

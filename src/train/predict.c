@@ -6,15 +6,20 @@
 #include <math.h>
 #include <string.h>
 
-enum { MODEL_CHUNK = 256 }; /* rows of a program that predicts or evaluates */
+enum {
+    MODEL_CHUNK = 256,       /* rows of a program that predicts or evaluates */
+    MODEL_TOKENS = 8192,     /* tokens of text in them */
+    MODEL_NUMBERS = 1 << 22, /* numbers that they give */
+};
 
 /* ---- Predicting ---- */
 
 /* The rows of the next program: chunks of MODEL_CHUNK, then powers of two, so that few programs serve any number. */
-static size_t model_chunk(size_t rows)
+static size_t model_chunk(const Model *m, size_t rows)
 {
     size_t chunk = MODEL_CHUNK;
-    while (chunk > rows)
+    size_t tokens = m->task.vocabulary ? m->task.features : 0, numbers = m->task.vocabulary ? model_width(m) : 0;
+    while (chunk > rows || (chunk > 1 && (chunk * tokens > MODEL_TOKENS || chunk * numbers > MODEL_NUMBERS)))
         chunk /= 2;
     return chunk;
 }
@@ -31,11 +36,11 @@ typedef struct ModelPredicting {
 static int model_predict_chunk(const ModelPredicting *p, size_t rows, Error *e)
 {
     const Model *m = p->m;
-    size_t features = rows * m->task.features, outputs = rows * m->outputs;
+    size_t features = rows * m->task.features, outputs = rows * model_width(m);
     Run r;
     int status = run_begin(&r, m->programs, &(Binding){.mode = MODE_PREDICT, .rows = rows}, e);
     if (status) return status;
-    if (p->in) data_convert(p->in, m->task.bytes ? DATA_U8 : model_real(m), p->x, p->x_type, features);
+    if (p->in) data_convert(p->in, model_input(m), p->x, p->x_type, features);
     run_bind(&r, RUN_X, p->in ? p->in : (const void *)p->x);
     run_bind(&r, RUN_Y, p->out ? p->out : (void *)p->y);
     run_go(&r);
@@ -47,18 +52,18 @@ static int model_predict_chunk(const ModelPredicting *p, size_t rows, Error *e)
 int model_predict(const Model *m, const void *x, DataType x_type, size_t rows, void *y, DataType y_type,
                   Error *e)
 {
-    DataType in = m->task.bytes ? DATA_U8 : model_real(m);
+    DataType in = model_input(m);
     ModelPredicting p = {m, x, x_type, y, y_type, NULL, NULL};
-    size_t room = rows ? model_chunk(rows) : 0, x_row = m->task.features * data_size(x_type);
+    size_t room = rows ? model_chunk(m, rows) : 0, x_row = m->task.features * data_size(x_type);
     if (in != x_type) p.in = memory_new(room, m->task.features * data_size(in));
-    if (model_real(m) != y_type) p.out = memory_new(room, m->outputs * data_size(model_real(m)));
+    if (model_real(m) != y_type) p.out = memory_new(room, model_width(m) * data_size(model_real(m)));
     bool ready = (in == x_type || p.in) && (model_real(m) == y_type || p.out);
     int status = ready ? NUDGE_OK : error_memory(e);
     for (size_t chunk; !status && rows; rows -= chunk) {
-        chunk = model_chunk(rows);
+        chunk = model_chunk(m, rows);
         status = model_predict_chunk(&p, chunk, e);
         p.x += chunk * x_row;
-        p.y += chunk * m->outputs * data_size(y_type);
+        p.y += chunk * model_width(m) * data_size(y_type);
     }
     memory_release(p.in);
     memory_release(p.out);
@@ -78,6 +83,19 @@ typedef struct ModelEvaluating {
     bool adds;
     Metrics *metrics;
 } ModelEvaluating;
+
+static void model_count_tokens(ModelEvaluating *v)
+{
+    const Model *m = v->m;
+    size_t n = m->outputs, positions = m->task.positions;
+    for (size_t i = 0; v->metrics && i < v->batch.rows * positions; i++) {
+        int32_t t = ((const int32_t *)v->batch.t)[i];
+        if (t < 0) continue;
+        data_convert(v->values, DATA_F64, (char *)v->y + i * n * data_size(model_real(m)), model_real(m), n);
+        metrics_add_class(v->metrics, v->values, (size_t)t,
+                          v->batch.weight ? v->batch.weight[i / positions] : 1);
+    }
+}
 
 static void model_count(ModelEvaluating *v)
 {
@@ -114,21 +132,21 @@ static int model_evaluate_chunk(ModelEvaluating *v, size_t rows, Error *e)
     data_convert(&loss, DATA_F64, result, model_real(m), 1);
     if (v->batch.total > 0) v->loss += v->adds ? loss : v->batch.total * loss;
     v->weight += v->batch.total;
-    model_count(v);
+    m->task.next ? model_count_tokens(v) : model_count(v);
     return NUDGE_OK;
 }
 
 static int model_evaluate_all(ModelEvaluating *v, const size_t *order, size_t n, Error *e)
 {
     const Model *m = v->m;
-    size_t room = model_chunk(n);
+    size_t room = model_chunk(m, n);
     int status = batch_new(&v->batch, m, room, v->d->weight != NULL, e);
     v->row = memory_new(room, sizeof *v->row);
-    v->y = memory_new(room, m->outputs * data_size(model_real(m)));
+    v->y = memory_new(room, model_width(m) * data_size(model_real(m)));
     v->values = memory_new(2 * m->outputs, sizeof *v->values);
     if (!status && !(v->row && v->y && v->values)) status = error_memory(e);
     for (size_t done = 0, chunk; !status && done < n; done += chunk) {
-        chunk = model_chunk(n - done);
+        chunk = model_chunk(m, n - done);
         for (size_t i = 0; i < chunk; i++)
             v->row[i] = order ? order[done + i] : done + i;
         status = model_evaluate_chunk(v, chunk, e);
@@ -145,7 +163,7 @@ int model_evaluate(const Model *m, const Dataset *d, const size_t *order, size_t
 {
     ModelEvaluating v = {.m = m, .d = d, .metrics = metrics};
     int status = n ? NUDGE_OK : error_set(e, NUDGE_INPUT, "there are no rows; give at least one");
-    if (!status && metrics) status = metrics_begin(metrics, m->task.classes, m->outputs, m->baseline, e);
+    if (!status && metrics) status = metrics_begin(metrics, model_metrics(m), m->outputs, m->baseline, e);
     if (!status) status = model_loss_adds(m, &v.adds, e);
     if (!status) status = model_evaluate_all(&v, order, n, e);
     if (!status && metrics) status = metrics_end(metrics, e);

@@ -45,8 +45,9 @@ static void mutex_give(ProgramsMutex *m)
 
 enum { PROGRAMS_MOST = 48 };
 
-static const char *const run_slots[RUN_SLOTS] = {"x", "target", "weight", "y", "loss", "norms"};
-static const char *const run_scalars[RUN_SCALARS] = {"t", "steps", "seed"};
+static const char *const run_slots[RUN_SLOTS] = {"x",    "target", "weight",    "y",
+                                                 "loss", "norms",  "objective", "gradient"};
+static const char *const run_scalars[RUN_SCALARS] = {"t", "steps", "seed", "drops"};
 
 struct Compiled {
     Binding key;
@@ -185,11 +186,36 @@ static Program *programs_plan(Programs *p, Graph *g, int outputs, const PlanOutp
     return program;
 }
 
+/* The store's memory is what a program works on, so each tensor must have the shape that the program knows. A state that
+ * a layer makes for each row of a batch has it for one size of batch only. */
+static int programs_check(const Programs *p, const Graph *g, size_t rows, Error *e)
+{
+    for (size_t i = 0; i < g->leaves; i++) {
+        const Leaf *l = g->leaf[i]->leaf;
+        bool kept = l->role == ROLE_PARAMETER || l->role == ROLE_STATE;
+        const Tensor *t = kept ? store_find(p->store, l->name) : NULL;
+        if (t && !shape_equal(t->shape, g->leaf[i]->shape))
+            return error_set(e, NUDGE_INPUT,
+                             "%s has a place for each row of a batch, so it cannot go on with one of %zu rows; leave "
+                             "out what keeps a state from batch to batch, such as carry=true",
+                             l->name, rows);
+    }
+    return NUDGE_OK;
+}
+
 static Program *programs_compile(Programs *p, const Binding *k, Error *e)
 {
     Network *n = network_build(&p->blueprint, k, e);
+    if (n && programs_check(p, n->graph, k->rows, e)) {
+        network_free(n);
+        return NULL;
+    }
     if (!n) return NULL;
-    const PlanOutput all[] = {{"y", n->prediction}, {"loss", n->loss}, {"norms", n->norms}};
+    const PlanOutput all[] = {{"y", n->prediction},
+                              {"loss", n->loss},
+                              {"norms", n->norms},
+                              {"objective", n->flat ? n->objective : NULL},
+                              {"gradient", n->flat}};
     PlanOutput output[sizeof all / sizeof *all];
     int outputs = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -14,8 +14,18 @@ typedef struct Programs Programs;
 typedef struct Compiled Compiled;
 
 /* What a caller binds: inputs, then outputs; and the numbers it sets. */
-typedef enum RunSlot { RUN_X, RUN_TARGET, RUN_WEIGHT, RUN_Y, RUN_LOSS, RUN_NORMS, RUN_SLOTS } RunSlot;
-typedef enum RunScalar { RUN_T, RUN_STEPS, RUN_SEED, RUN_SCALARS } RunScalar;
+typedef enum RunSlot {
+    RUN_X,
+    RUN_TARGET,
+    RUN_WEIGHT,
+    RUN_Y,
+    RUN_LOSS,
+    RUN_NORMS,
+    RUN_OBJECTIVE,
+    RUN_GRADIENT,
+    RUN_SLOTS
+} RunSlot;
+typedef enum RunScalar { RUN_T, RUN_STEPS, RUN_SEED, RUN_DROPS, RUN_SCALARS } RunScalar;
 
 typedef struct Run { /* a program at work; begins as zeros */
     Programs *programs;

@@ -25,16 +25,29 @@ static const SettingKey setting_table[] = {
      .help = "bring columns to mean 0 and deviation 1"},
     {"define", SETTING_DEFINITIONS, .example = "gate(x): x * sigmoid(1.7*x)",
      .help = "functions, layers, losses and optimizers of your own"},
+    {"shape", SETTING_TEXT, .example = "1x28x28",
+     .help = "the numbers of a row as the net sees them: channels x height x width; by default flat, but images have their "
+             "own before a layer for images"},
     {"net", SETTING_TEXT, .example = "dense(32) relu dense(classes)",
      .help = "the layers, from the data to the output"},
     {"init", SETTING_TEXT, .example = "start.safetensors",
      .help = "a file of initial weights, taken by name"},
     {"loss", SETTING_TEXT, .example = "cross_entropy", .help = "what to make small"},
     {"optimizer", SETTING_TEXT, .example = "adam(lr=1e-3)", .help = "the rule that changes the weights"},
+    {"groups", SETTING_RULES, .example = "{\"*.bias\": sgd(lr=0.1), \"0.*\": freeze}",
+     .help = "other optimizers for parameters by name (* is anything, the last match counts); freeze: none"},
+    {"freeze", SETTING_TEXT, .example = "0.* 2.weight",
+     .help = "parameters that stay as they are, by name (* is anything), separated by blanks"},
     {"schedule", SETTING_TEXT, "constant", .example = "cosine(warmup=100)",
      .help = "the learning rate over the run"},
     {"clip", SETTING_TEXT, .example = "norm(1)",
      .help = "limits gradients: a global norm, norm(N), or value(V)"},
+    {"penalty", SETTING_TEXT, .example = "l2(1e-4)",
+     .help = "a number made from each parameter w that is made small beside the loss: l1, l2, elastic"},
+    {"constraint", SETTING_TEXT, .example = "max_norm(3)",
+     .help = "what each parameter w becomes after an update: max_norm, nonnegative"},
+    {"average", SETTING_TEXT, .example = "ema(0.999)",
+     .help = "judge and keep an average of the weights over the steps: ema, swa"},
     {"epochs", SETTING_INTEGER, .least = 1, .most = SETTING_MOST, .example = "20",
      .help = "passes over the rows"},
     {"steps", SETTING_INTEGER, .least = 1, .most = SETTING_MOST, .example = "5000",
@@ -46,6 +59,10 @@ static const SettingKey setting_table[] = {
     {"micro", SETTING_INTEGER, "1", .least = 1, .most = SETTING_MOST, .example = "4",
      .help = "parts of a batch whose gradients are summed in a fixed order"},
     {"shuffle", SETTING_FLAG, "true", .example = "true", .help = "another order of the rows in each epoch"},
+    {"balance", SETTING_FLAG, "false", .example = "true",
+     .help = "train as if every class had equally many rows: weights them by 1/frequency"},
+    {"augment", SETTING_TEXT, .example = "shift(2) rotate(10) flip",
+     .help = "change images at random as they are trained on: shift, flip, rotate, crop, cutout, mixup"},
     {"validation", SETTING_NUMBER, "0.1", .least = 0, .most = 0.9, .example = "0.1",
      .help = "the share of the rows that is held out to judge by"},
     {"monitor", SETTING_TEXT, "loss", .example = "accuracy",
@@ -58,6 +75,8 @@ static const SettingKey setting_table[] = {
      .help = "the number of classes; by default counted in the data"},
     {"log", SETTING_INTEGER, "0", .least = 0, .most = SETTING_MOST, .example = "100",
      .help = "a row in log.csv every so many steps, too; 0: only one an epoch"},
+    {"anomaly", SETTING_FLAG, "false", .example = "true",
+     .help = "look at all values of each step for the first NaN or infinity, and name what made it; slow"},
     {"isa", SETTING_TEXT, .example = "avx2",
      .help = "the instruction set to use; by default the best there is"},
     {"threads", SETTING_INTEGER, .least = 0, .most = 4096, .local = true, .example = "2",
@@ -449,6 +468,14 @@ static int setting_read_files(SettingDraft *d, const char *s, const char *end)
     return setting_read_files(d, s, end);
 }
 
+static int setting_read_rules(SettingDraft *d, const char *s, const char *end)
+{
+    if (d->name.length) return setting_store_one(d, s, (size_t)(end - s));
+    if (*s == '{') return setting_read_map(d, s, end);
+    return setting_refuse(d, "\"%.*s\" is for no parameter; write {PATTERN: OPTIMIZER}, such as %s",
+                          (int)(end - s), s, d->key->example);
+}
+
 /* Where "name(arguments)" at s ends, or NULL. */
 static const char *setting_signature(const char *s, const char *end)
 {
@@ -510,6 +537,7 @@ static int setting_read(SettingDraft *d, const char *s, const char *end)
         [SETTING_FLAG] = setting_read_flag,
         [SETTING_LIST] = setting_read_list,
         [SETTING_FILES] = setting_read_files,
+        [SETTING_RULES] = setting_read_rules,
         [SETTING_DEFINITIONS] = setting_read_definitions,
     };
     if (s < end) return readers[d->key->kind](d, s, end);
@@ -543,7 +571,7 @@ static int setting_assign(SettingDraft *d, const char *key, const char *value, b
     size_t length = strcspn(key, ".");
     d->key = setting_row(key, length);
     if (!d->key) return settings_refuse_key(key, d->origin, d->error);
-    if (key[length] && d->key->kind != SETTING_FILES && d->key->kind != SETTING_DEFINITIONS)
+    if (key[length] && d->key->kind < SETTING_FILES)
         return setting_refuse(d, "has no part %s; write it with a value such as %s", key + length + 1,
                               d->key->example);
     text_print(&d->name, "%s", key + length + (key[length] == '.'));

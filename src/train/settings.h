@@ -13,7 +13,9 @@ typedef enum SettingKind {
     SETTING_INTEGER,
     SETTING_FLAG,
     SETTING_LIST, /* a, b or [a, "b, c"] */
+    /* Maps, which have parts: "data.test". */
     SETTING_FILES, /* a map from `choices` to one file or a list of files; a bare value is the first choice's */
+    SETTING_RULES, /* a map from patterns of parameters' names to a text */
     SETTING_DEFINITIONS /* a map from name(arguments) to a formula */
 } SettingKind;
 

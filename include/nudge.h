@@ -111,7 +111,7 @@ NUDGE_API size_t nudge_outputs(const nudge *m);
 
 /* What a running job says. Numbers that do not apply are NaN. */
 typedef struct nudge_event {
-    const char *kind; /* "start" "epoch" "progress" "checkpoint" "warning" "result" "row" "end" */
+    const char *kind; /* "start" "epoch" "progress" "checkpoint" "warning" "result" "row" "piece" "end" */
     const char *text; /* for people: one or more lines, UTF-8, no final newline */
     const char *json; /* the same as one JSON object on one line */
     uint64_t epoch, epochs, step, steps;
@@ -203,8 +203,8 @@ NUDGE_API int nudge_run(nudge_program *p);
 
 /* Does what `nudge COMMAND ARGUMENT...` does: trains, measures, predicts, with files in and out. Arguments are those
  * of the command line ("nudge help COMMAND" lists them), without the command. Nothing is printed: what there is to say
- * arrives as events. Kinds "result" and "row" are what was asked for, the others tell how it goes; text may be "" and
- * json NULL where there is nothing to say. A listener that returns nonzero stops the job after the step or row at hand;
+ * arrives as events. Kinds "result", "row" and "piece" (of a line) are what was asked for, the others tell how it goes;
+ * text may be "" and json NULL where there is nothing to say. A listener that returns nonzero stops the job after the step or row at hand;
  * then the status is NUDGE_OK, and `train` has written a checkpoint.
  * listener may be NULL. On failure `message` [room], unless it is NULL, gets the sentence; else "".
  * Thread safety: any number of jobs may run at once, as long as they write to different directories. */

@@ -614,6 +614,54 @@ static void test_mistakes(void **state)
     }
 }
 
+/* ---- A whole net -------------------------------------------------------------------------------------------------- */
+
+#define RESIDUAL(n)                                                                                          \
+    "residual(conv(" n ", 3, padding=1, bias=false) batchnorm relu conv(" n                                  \
+    ", 3, padding=1, bias=false) batchnorm) relu"
+#define HALVING(n)                                                                                           \
+    "parallel(conv(" n ", 3, 2, 1, bias=false) batchnorm relu conv(" n                                       \
+    ", 3, padding=1, bias=false) batchnorm, conv(" n ", 1, 2, bias=false) batchnorm, join=add) relu "
+
+/* ResNet-20 (He et al. 2015, section 4.2, projections between stages) on a few pictures of noise: it learns them by heart. */
+static const char resnet[] =
+    "conv(16, 3, padding=1, bias=false) batchnorm relu repeat(3, " RESIDUAL("16") ") " HALVING(
+        "32") "repeat(2, " RESIDUAL("32") ") " HALVING("64") "repeat(2, " RESIDUAL("64") ") global_avgpool dense(classes)";
+
+static void test_resnet(void **state)
+{
+    (void)state;
+    enum { ROWS = 8, PIXELS = 3 * 16 * 16 };
+    static float x[ROWS * PIXELS], t[ROWS], y[ROWS * ROWS];
+    float first = 0, last = 0;
+    nudge *m;
+    drawn = 0;
+    for (int i = 0; i < ROWS * PIXELS; i++)
+        x[i] = (float)draw(1000) / 500 - 1;
+    for (int i = 0; i < ROWS; i++)
+        t[i] = (float)i;
+    int status = nudge_new(
+        &m, PIXELS, resnet,
+        "shape=3x16x16 classes=8 loss=cross_entropy optimizer=adam(lr=1e-3) seed=3 standardize=false");
+    for (int step = 0; !status && step < 12; step++)
+        status = nudge_step(m, x, t, NULL, ROWS, step ? &last : &first);
+    if (!status) status = nudge_predict(m, x, ROWS, y, ROWS * ROWS);
+    if (status) fail_msg("%s", nudge_message(m, status));
+    assert_true(first > 1.5f && first < 5 && last < .5f * first);
+    for (int i = 0; i < ROWS * ROWS; i++)
+        assert_true(y[i] >= 0 && y[i] <= 1);
+    nudge_free(m);
+    status = nudge_new(&m, PIXELS, "conv(4, 3) flatten dense(2)", "shape=3x16x15");
+    assert_int_equal(status, NUDGE_INPUT);
+    assert_non_null(
+        strstr(nudge_message(m, status), "shape: 3x16x15 has 720 numbers, but a row of the data has 768"));
+    nudge_free(m);
+    status = nudge_new(&m, PIXELS, "conv(4, 3) flatten dense(2)", "shape=3x16x");
+    assert_int_equal(status, NUDGE_INPUT);
+    assert_non_null(strstr(nudge_message(m, status), "3x16x is no shape"));
+    nudge_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -622,7 +670,7 @@ int main(void)
         cmocka_unit_test(test_conv_layer),      cmocka_unit_test(test_deconv_layer),
         cmocka_unit_test(test_pool_layers),     cmocka_unit_test(test_resize_layer),
         cmocka_unit_test(test_batchnorm_layer), cmocka_unit_test(test_pool_tie),
-        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_mistakes),        cmocka_unit_test(test_resnet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

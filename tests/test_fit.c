@@ -683,19 +683,19 @@ static void test_divergence_is_explained(void **state)
         "layer ", "lower lr (now 1e+06) or add clip=1");
     expect_divergence("net=dense(4) hole dense(targets) loss=mse optimizer=sgd(lr=.1) epochs=3 validation=0 "
                       "define=hole(x): where(0 < x, x, 1/0)",
-                      "loss became infinite at step 1 (first in layer 1, hole, forward)",
+                      "loss became infinite at step 1 (first in layer 1, hole, forward: where gave inf)",
                       "lower lr (now 0.1)");
     /* Forward all is well; the slope of sqrt at 0 is what spoils the weights, and the next loss shows it. */
     expect_divergence("net=dense(4) cliff dense(targets) loss=mse optimizer=sgd(lr=.1) epochs=3 validation=0 "
                       "define=cliff(x): sqrt(x - stop(x))",
-                      "loss became NaN at step 2 (first in layer 1, cliff, backward, at step 1)", "clip=1");
+                      "loss became NaN at step 2 (first in layer 1, cliff, backward: mulz gave inf, at step 1)", "clip=1");
     expect_divergence("net=dense(4) tanh dense(targets) loss=mine optimizer=sgd(lr=.1) epochs=3 validation=0 "
                       "define=mine(y, t): mean(log(y - y))",
-                      "(first in the loss, forward)", "clip=1");
+                      "(first in the loss, forward: log gave inf)", "clip=1");
     /* With no step after it, the last one is found out by its weights. */
     expect_divergence("net=dense(4) cliff dense(targets) loss=mse optimizer=sgd(lr=.1) steps=1 validation=0 "
                       "define=cliff(x): sqrt(x - stop(x))",
-                      "weights became infinite or NaN at step 1 (first in layer 1, cliff, backward)",
+                      "weights became infinite or NaN at step 1 (first in layer 1, cliff, backward: mulz gave inf)",
                       "clip=1");
 }
 

@@ -881,7 +881,8 @@ static void starve_gradient(void *context)
     Node *x = graph_leaf(t->g, ROLE_DATA, "x", TYPE_REAL, shape, NULL), *dx;
     scope_add_node(t->scope, "x", x);
     Context c = {.graph = t->g, .scope = t->scope, .title = "test", .path = ""};
-    Node *y = notation_formula(&c, "s = x[0]; for t < 2 along x { s = silu(s)*x }; softmax(s)");
+    Node *y =
+        notation_formula(&c, "s = x[0]; w = x' @ x; for t < 2 along x { s = silu(s @ w)*x; s }; softmax(s)");
     autodiff_gradients(t->g, t->builtin, y, NULL, 1, &x, &dx);
 }
 

@@ -2,6 +2,8 @@
  * parameters; a gradient within a loss. Attention and recurrent layers have tests of their own. */
 #include "net_check.h"
 
+#include "failing_heap.h"
+
 /* ---- Norms ---- */
 
 /* y[i*step] for i < count: mean 0 (unless `raw`), mean square 1. */
@@ -239,8 +241,8 @@ static void test_share_path(void **state)
 
 /* ---- A gradient within a loss ---- */
 
-/* Gradient penalty (Gulrajani et al. 2017): the slope of the net by x should have length 1. What the loss says, and how it
- * changes with a weight, against differences of the net alone. */
+/* Gradient penalty (Gulrajani et al. 2017): the slope of the net by x should have length 1. What the loss says, and
+ * how it changes with a weight, against differences of the net alone. */
 static void test_penalty(void **state)
 {
     static const double h = 1e-4;
@@ -295,6 +297,37 @@ static void test_mistakes(void **state)
     net_end(&c);
 }
 
+/* ---- When memory runs out ---- */
+
+static void starved(void *context)
+{
+    NetCheck *c = context;
+    net_scope(c);
+    Node *x = graph_leaf(c->g, ROLE_DATA, "x", TYPE_REAL, SHAPE(2, 3, 4), NULL);
+    notation_net(&c->context,
+                 "parallel(gru(3, layers=2), block(2), join=concat, axis=-1) share((0, 1, 0), block(2))", x,
+                 NULL, NULL);
+}
+
+/* Whichever allocation fails, the error says so. The net itself is refused at its end: 7 does not divide by 2. */
+static void test_memory(void **state)
+{
+    int status = NUDGE_MACHINE;
+    (void)state;
+    for (int n = 0; status != NUDGE_INPUT; n++) {
+        int left = n;
+        NetCheck c = {0};
+        nudge_allocator(failing_heap, &left);
+        arena_init(&c.arena, &c.error);
+        c.g = graph_new(&c.error);
+        c.context = (Context){.graph = c.g, .title = "test", .path = "", .train = true};
+        status = c.g ? error_catch(&c.error, starved, &c) : c.error.status;
+        net_end(&c);
+        nudge_allocator(NULL, NULL);
+        assert_true(status == NUDGE_INPUT || status == NUDGE_MACHINE);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,7 +336,7 @@ int main(void)
         cmocka_unit_test(test_parallel),   cmocka_unit_test(test_parallel_joins),
         cmocka_unit_test(test_share),      cmocka_unit_test(test_share_nets),
         cmocka_unit_test(test_share_path), cmocka_unit_test(test_penalty),
-        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_mistakes),   cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -253,6 +253,29 @@ static void test_layouts(void **state)
                         problem_check);
 }
 
+/* The plan of a larger product serves. */
+static void smaller_check(Problem q)
+{
+    Case t = case_new(q);
+    Matmul larger = t.plan;
+    larger.m += q.m > 1 ? 20 : 0, larger.n += q.n > 1 ? 70 : 0, larger.k += 300;
+    larger.b_near = !q.b_turned;
+    matmul_plan(&larger);
+    t.plan = matmul_smaller(&larger, q.m, q.n, q.k);
+    case_check(&t);
+    case_free(&t);
+}
+
+static void test_smaller(void **state)
+{
+    static const int64_t sizes[][3] = {{7, 19, 11}, {40, 70, 260}, {1, 37, 35},
+                                       {37, 1, 35}, {3, 2, 60},    {1, 1, 9}};
+    (void)state;
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
+        for (uint64_t at = 0; at < 16; at++)
+            each_kernel(problem_sample(sizes[s][0], sizes[s][1], sizes[s][2], at), smaller_check);
+}
+
 /* More than one block of k, of rows and of columns; rows a multiple of 4 KiB apart; long rows and columns. */
 static void test_large(void **state)
 {
@@ -529,10 +552,11 @@ static void test_isa_unknown(void **state)
 int main(int count, char **args)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_remainders), cmocka_unit_test(test_layouts), cmocka_unit_test(test_large),
-        cmocka_unit_test(test_sampled),    cmocka_unit_test(test_strided), cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_special),    cmocka_unit_test(test_tasks),   cmocka_unit_test(test_check_sees),
-        cmocka_unit_test(test_bits),       cmocka_unit_test(test_isa),     cmocka_unit_test(test_isa_unknown),
+        cmocka_unit_test(test_remainders),  cmocka_unit_test(test_layouts), cmocka_unit_test(test_smaller),
+        cmocka_unit_test(test_large),       cmocka_unit_test(test_sampled), cmocka_unit_test(test_strided),
+        cmocka_unit_test(test_empty),       cmocka_unit_test(test_special), cmocka_unit_test(test_tasks),
+        cmocka_unit_test(test_check_sees),  cmocka_unit_test(test_bits),    cmocka_unit_test(test_isa),
+        cmocka_unit_test(test_isa_unknown),
     };
     Problem q;
     if (count > 1) {

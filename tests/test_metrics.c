@@ -14,7 +14,7 @@ static double figure(const Metrics *m, const char *name, bool trivial)
 {
     const MetricsFigure *f = NULL;
     Error e = {0};
-    assert_int_equal(metrics_find(name, m->classes > 0, &f, &e), 0);
+    assert_int_equal(metrics_find(name, m->kind, &f, &e), 0);
     return f->value(m, trivial);
 }
 
@@ -29,7 +29,7 @@ static void three_classes(Metrics *m, const double *baseline, double first_weigh
 {
     static const size_t truth[] = {0, 0, 0, 1, 1, 2}, said[] = {0, 0, 1, 1, 2, 2};
     Error e = {0};
-    assert_int_equal(metrics_begin(m, 3, 3, baseline, &e), 0);
+    assert_int_equal(metrics_begin(m, METRICS_CLASSES, 3, baseline, &e), 0);
     for (int i = 0; i < 6; i++) {
         double p[3] = {.2, .2, .2};
         p[said[i]] = .6;
@@ -77,7 +77,7 @@ static void test_absent_class(void **state)
     (void)state;
     Metrics m;
     Error e = {0};
-    assert_int_equal(metrics_begin(&m, 4, 4, NULL, &e), 0);
+    assert_int_equal(metrics_begin(&m, METRICS_CLASSES, 4, NULL, &e), 0);
     metrics_add_class(&m, (double[]){.7, .3, 0, 0}, 0, 1);
     metrics_add_class(&m, (double[]){.6, .4, 0, 0}, 1, 1);
     expect(figure(&m, "balanced_accuracy", false), .5);
@@ -97,7 +97,7 @@ static void test_auc(void **state)
     Metrics m;
     Error e = {0};
     double sum = 0, pairs = 0;
-    assert_int_equal(metrics_begin(&m, 2, 2, NULL, &e), 0);
+    assert_int_equal(metrics_begin(&m, METRICS_CLASSES, 2, NULL, &e), 0);
     for (int i = 0; i < N; i++)
         metrics_add_class(&m, (double[]){1 - score[i], score[i]}, positive[i], weight[i]);
     for (int i = 0; i < N; i++)
@@ -109,7 +109,7 @@ static void test_auc(void **state)
     expect(figure(&m, "auc", false), sum / pairs);
     expect(figure(&m, "auc", true), .5);
     metrics_free(&m);
-    assert_int_equal(metrics_begin(&m, 2, 2, NULL, &e), 0);
+    assert_int_equal(metrics_begin(&m, METRICS_CLASSES, 2, NULL, &e), 0);
     metrics_add_class(&m, (double[]){.5, .5}, 1, 1);
     assert_true(isnan(figure(&m, "auc", false))); /* of one class only */
     metrics_free(&m);
@@ -123,7 +123,7 @@ static void test_values(void **state)
     static const double weight[] = {1, 2, 1};
     Metrics m;
     Error e = {0};
-    assert_int_equal(metrics_begin(&m, 0, 2, baseline, &e), 0);
+    assert_int_equal(metrics_begin(&m, METRICS_VALUES, 2, baseline, &e), 0);
     for (int i = 0; i < 3; i++)
         metrics_add_values(&m, y[i], t[i], weight[i]);
     /* squared errors: 0 + 2*1 + 1 and 1 + 2*0 + 1 */
@@ -147,10 +147,10 @@ static void test_names(void **state)
     (void)state;
     const MetricsFigure *f;
     Error e = {0};
-    assert_int_equal(metrics_find("acuracy", true, &f, &e), NUDGE_INPUT);
+    assert_int_equal(metrics_find("acuracy", METRICS_CLASSES, &f, &e), NUDGE_INPUT);
     assert_non_null(strstr(e.message, "did you mean accuracy?"));
     error_clear(&e);
-    assert_int_equal(metrics_find("accuracy", false, &f, &e), NUDGE_INPUT);
+    assert_int_equal(metrics_find("accuracy", METRICS_VALUES, &f, &e), NUDGE_INPUT);
     assert_non_null(strstr(e.message, "rmse"));
 }
 

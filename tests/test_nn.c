@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-enum { ROOM = 32, STEPS = 5 };
+enum { ROOM = 32, STEPS = 7 };
 
 typedef struct Given {
     const Node *leaf;
@@ -204,6 +204,20 @@ static double loss_hinge(double y, double t)
     return fmax(0, 1 - y * (2 * t - 1));
 }
 
+static double loss_quantile(double y, double t)
+{
+    return t > y ? .9 * (t - y) : .1 * (y - t);
+}
+static double loss_poisson(double y, double t)
+{
+    return exp(y) - t * y;
+}
+static double loss_focal(double y, double t)
+{
+    double p = 1 / (1 + exp(-y)), right = t > 0 ? p : 1 - p;
+    return -(t > 0 ? .3 : .7) * (1 - right) * (1 - right) * log(right);
+}
+
 static void test_single_losses(void **state)
 {
     static const struct {
@@ -217,6 +231,9 @@ static void test_single_losses(void **state)
         {"smooth_l1(beta=.8)", loss_smooth},
         {"bce", loss_bce},
         {"hinge", loss_hinge},
+        {"quantile(q=.9)", loss_quantile},
+        {"poisson", loss_poisson},
+        {"focal(alpha=.3)", loss_focal},
     };
     static const double y[] = {2, -1, .25, -.5}, t[] = {0, 1, 1, 0};
     (void)state;
@@ -255,10 +272,222 @@ static void test_other_losses(void **state)
     teardown(&b);
 }
 
+/* The mean over rows of `each`, by the row's logits and its class or shares. */
+static void test_class_losses(void **state)
+{
+    enum { ROWS = 4 };
+    static const double y[ROWS * 3] = {1, 2, 3, 1, 0, -1, .5, -.5, 2, 0, 1, .25}, t[ROWS] = {2, 1, 0, 1},
+                                 w[] = {.5, 2, 3};
+    double ce[ROWS], smooth_ce[ROWS], sum = 0, seen = 0, part = 0, focal = 0, weighed = 0, weights_sum = 0,
+                                      ordinary = 0;
+    Bench b;
+    (void)state;
+    for (int i = 0; i < ROWS; i++) {
+        double hot[3] = {0}, soft[3];
+        hot[(int)t[i]] = 1;
+        ce[i] = row_loss(y + 3 * i, hot, 3);
+        for (int k = 0; k < 3; k++)
+            soft[k] = w[k] * (.9 * hot[k] + .1 / 3);
+        double z = log(exp(y[3 * i]) + exp(y[3 * i + 1]) + exp(y[3 * i + 2]));
+        smooth_ce[i] = 0;
+        for (int k = 0; k < 3; k++)
+            smooth_ce[i] -= soft[k] * (y[3 * i + k] - z);
+        double v = w[(int)t[i]];
+        sum += v, weighed += v * ce[i], ordinary += smooth_ce[i];
+        if (t[i] != 1) seen++, part += ce[i], weights_sum += v;
+        focal += pow(1 - exp(-ce[i]), 1.5) * ce[i] / ROWS;
+    }
+    setup(&b);
+    give(&b, "y", ROLE_DATA, TYPE_REAL, SHAPE(ROWS, 3), y);
+    give(&b, "t", ROLE_DATA, TYPE_I32, SHAPE(ROWS), t);
+    expect(*value(&b, call(&b, "cross_entropy(weights=(.5, 2, 3))")), weighed / sum);
+    expect(*value(&b, call(&b, "cross_entropy(weights=(.5, 2, 3), smoothing=.1)")), ordinary / sum);
+    expect(*value(&b, call(&b, "cross_entropy(ignore=1)")), part / seen);
+    expect(*value(&b, call(&b, "cross_entropy(ignore=1, weights=(.5, 2, 3))")),
+           (.5 * ce[2] + 3 * ce[0]) / weights_sum);
+    expect(*value(&b, call(&b, "cross_entropy(ignore=7)")), (ce[0] + ce[1] + ce[2] + ce[3]) / 4);
+    expect(*value(&b, call(&b, "focal(gamma=1.5)")), focal);
+    expect(*value(&b, call(&b, "focal(gamma=1.5, alpha=.25)")), .25 * focal);
+    expect(*value(&b, call(&b, "focal(gamma=0)")), (ce[0] + ce[1] + ce[2] + ce[3]) / 4);
+    expect(*value(&b, call(&b, "kl")), (ce[0] + ce[1] + ce[2] + ce[3]) / 4);
+    teardown(&b);
+}
+
+/* Rows that are ignored may hold any number, such as -1; where all are, nothing is lost and nothing flows. */
+static void test_ignored(void **state)
+{
+    static const double y[] = {1, 2, 3, 1, 0, -1, .5, -.5, 2}, some[] = {-1, 1, -1}, none[] = {-1, -1, -1};
+    (void)state;
+    for (int all = 0; all < 2; all++) {
+        Bench b;
+        double hot[] = {0, 1, 0};
+        setup(&b);
+        Node *x = give(&b, "y", ROLE_DATA, TYPE_REAL, SHAPE(3, 3), y), *dx;
+        give(&b, "t", ROLE_DATA, TYPE_I32, SHAPE(3), all ? none : some);
+        Node *loss = call(&b, "cross_entropy(ignore=-1)");
+        expect(*value(&b, loss), all ? 0 : row_loss(y + 3, hot, 3));
+        autodiff_gradients(b.g, b.context.scope, loss, NULL, 1, &x, &dx);
+        expect(value(&b, dx)[0], 0);
+        double slope = exp(0.) / (exp(1.) + exp(0.) + exp(-1.)) - 1;
+        expect(value(&b, dx)[4], all ? 0 : slope);
+        teardown(&b);
+    }
+}
+
+static void test_value_losses(void **state)
+{
+    static const double y[] = {2, -1, .25, -.5, 1, 2}, t[] = {0, 1, 1, 0, 3, 4},
+                        shares_of[] = {.2, .5, .3, 0, .25, .75};
+    double dot = 0, a = 0, c = 0, cosine = 0, nll = 0, kl = 0;
+    Bench b;
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        dot = a = c = 0;
+        for (int k = 0; k < 3; k++)
+            dot += y[3 * i + k] * t[3 * i + k], a += y[3 * i + k] * y[3 * i + k],
+                c += t[3 * i + k] * t[3 * i + k];
+        cosine += (1 - dot / sqrt(a * c)) / 2;
+        kl += row_loss(y + 3 * i, shares_of + 3 * i, 3) / 2;
+        for (int k = 0; k < 3; k++)
+            if (shares_of[3 * i + k] > 0) kl += shares_of[3 * i + k] * log(shares_of[3 * i + k]) / 2;
+    }
+    for (int i = 0; i < 3; i++) { /* rows of mean and logarithm of variance */
+        double e = y[2 * i] - t[i], v = exp(y[2 * i + 1]);
+        nll += (log(v) + e * e / v) / 2 / 3;
+    }
+    setup(&b);
+    give(&b, "y", ROLE_DATA, TYPE_REAL, SHAPE(2, 3), y);
+    give(&b, "t", ROLE_DATA, TYPE_REAL, SHAPE(2, 3), t);
+    b.arguments = 0;
+    give(&b, "s", ROLE_DATA, TYPE_REAL, SHAPE(2, 3), shares_of);
+    give(&b, "pairs", ROLE_DATA, TYPE_REAL, SHAPE(3, 2), y);
+    give(&b, "means", ROLE_DATA, TYPE_REAL, SHAPE(3), t);
+    b.arguments = 0;
+    expect(*value(&b, call(&b, "cosine_distance(y, t)")), cosine);
+    expect(*value(&b, call(&b, "kl(y, s)")), kl);
+    expect(*value(&b, call(&b, "gaussian_nll(pairs, means)")), nll);
+    expect(*value(&b, call(&b, "poisson(s, t, log_input=false, eps=.5)")),
+           (.2 - 0 + .5 - log(1.) + .3 - log(.8) + 0 - 0 + .25 - 3 * log(.75) + .75 - 4 * log(1.25)) / 6);
+    teardown(&b);
+}
+
+/* Rows 0 and 2 are of class 0, row 1 of class 1, in the plane. */
+static void test_pair_losses(void **state)
+{
+    static const double y[] = {0, 0, 3, 4, 0, 2}, t[] = {0, 1, 0}, z[] = {1, 0, 0, 1, 1, 1};
+    double far = sqrt(13), nce = 0, unit[3][2], other[3][2];
+    Bench b;
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        for (int k = 0; k < 2; k++) {
+            double length = hypot(y[2 * i], y[2 * i + 1]);
+            unit[i][k] = length > 0 ? y[2 * i + k] / length : 0;
+            other[i][k] = z[2 * i + k] / hypot(z[2 * i], z[2 * i + 1]);
+        }
+    for (int i = 0; i < 3; i++) {
+        double logit[3], hot[3] = {0};
+        hot[i] = 1;
+        for (int k = 0; k < 3; k++)
+            logit[k] = (unit[i][0] * other[k][0] + unit[i][1] * other[k][1]) / .5;
+        nce += row_loss(logit, hot, 3) / 3;
+    }
+    setup(&b);
+    give(&b, "y", ROLE_DATA, TYPE_REAL, SHAPE(3, 2), y);
+    give(&b, "t", ROLE_DATA, TYPE_I32, SHAPE(3), t);
+    b.arguments = 0;
+    give(&b, "z", ROLE_DATA, TYPE_REAL, SHAPE(3, 2), z);
+    b.arguments = 0;
+    expect(*value(&b, call(&b, "contrastive(y, t, margin=4.5)")), (4. + 0 + pow(4.5 - far, 2)) / 2 / 3);
+    /* row 0: 2 - 5, row 1: itself - sqrt(13), row 2: 2 - sqrt(13) */
+    double alone = fmax(0, 1e-6 - far + 4);
+    expect(*value(&b, call(&b, "triplet(y, t, margin=4)")),
+           (fmax(0, 2 - 5 + 4) + alone + fmax(0, 2 - far + 4)) / 3);
+    expect(*value(&b, call(&b, "info_nce(y, z, temperature=.5)")), nce);
+    expect(*value(&b, call(&b, "triplet_margin(y, z, 0*z, margin=.5)")),
+           (fmax(0, 1 - 0 + .5) + fmax(0, sqrt(18) - 5 + .5) + fmax(0, sqrt(2) - 2 + .5)) / 3);
+    teardown(&b);
+}
+
+/* ---- CTC: the probability of all ways to say the labels, summed one by one ---- */
+
+enum { CTC_STEPS = 5, CTC_CLASSES = 3, CTC_LABELS = 2 };
+
+/* What a path says: repeats count once, blanks (0) not at all. */
+static bool path_says(const int *path, const double *label, int labels)
+{
+    int said = 0;
+    for (int i = 0; i < CTC_STEPS; i++) {
+        if (!path[i] || (i && path[i] == path[i - 1])) continue;
+        if (said == labels || path[i] != (int)label[said]) return false;
+        said++;
+    }
+    return said == labels;
+}
+
+static double path_sum(const double *y, const double *label, int labels)
+{
+    double sum = 0;
+    for (int code = 0; code < 243; code++) {
+        int path[CTC_STEPS];
+        double p = 1;
+        for (int i = 0, rest = code; i < CTC_STEPS; i++, rest /= CTC_CLASSES) {
+            const double *row = y + i * CTC_CLASSES;
+            path[i] = rest % CTC_CLASSES;
+            p *= exp(row[path[i]]) / (exp(row[0]) + exp(row[1]) + exp(row[2]));
+        }
+        if (path_says(path, label, labels)) sum += p;
+    }
+    return sum;
+}
+
+static void test_ctc(void **state)
+{
+    static const double label[4 * CTC_LABELS] = {1, 2, 2, 2, 1, 0, -1, -1};
+    static const int labels[] = {2, 2, 1, 0};
+    double y[4 * CTC_STEPS * CTC_CLASSES], want = 0;
+    Bench b;
+    (void)state;
+    for (int i = 0; i < 4 * CTC_STEPS * CTC_CLASSES; i++)
+        y[i] = sin(i * 1.7);
+    for (int n = 0; n < 4; n++)
+        want -= log(path_sum(y + n * CTC_STEPS * CTC_CLASSES, label + n * CTC_LABELS, labels[n])) /
+                fmax(labels[n], 1) / 4;
+    setup(&b);
+    give(&b, "y", ROLE_DATA, TYPE_REAL, SHAPE(4, CTC_STEPS, CTC_CLASSES), y);
+    give(&b, "t", ROLE_DATA, TYPE_I32, SHAPE(4, CTC_LABELS), label);
+    expect(*value(&b, call(&b, "ctc")), want);
+    teardown(&b);
+}
+
+/* Two equal labels need a blank between, so two steps are too few. */
+static void test_ctc_impossible(void **state)
+{
+    static const double y[] = {1, 2, 3, 1}, t[] = {1, 1};
+    Bench b;
+    (void)state;
+    setup(&b);
+    give(&b, "y", ROLE_DATA, TYPE_REAL, SHAPE(1, 2, 2), y);
+    give(&b, "t", ROLE_DATA, TYPE_I32, SHAPE(1, 2), t);
+    assert_true(isinf(*value(&b, call(&b, "ctc"))));
+    expect(*value(&b, call(&b, "ctc(zero_infinity=true)")), 0);
+    teardown(&b);
+}
+
 /* An example of weight 0 might as well not be there, one of weight 2 might be there twice. */
 static void test_weighted_losses(void **state)
 {
-    static const char *const text[] = {"sse", "mse", "mae", "huber", "bce", "hinge", "cross_entropy"};
+    static const char *const text[] = {"sse",
+                                       "mse",
+                                       "mae",
+                                       "huber",
+                                       "bce",
+                                       "hinge",
+                                       "cross_entropy",
+                                       "kl",
+                                       "quantile",
+                                       "focal",
+                                       "cosine_distance",
+                                       "cross_entropy(weights=(1, 2))"};
     static const double y[] = {.3, -1, 2, .1, .5, .7, .5, .7}, t[] = {.2, 1, 0, .3, 1, .4, 1, .4},
                         w[] = {1, 0, 2};
     (void)state;
@@ -373,6 +602,56 @@ static void update_lion(int step, double *w, double g, double *s)
     s[0] = .99 * s[0] + .01 * g;
 }
 
+static void update_nadam(int step, double *w, double g, double *s)
+{
+    double mu = .9 * (1 - .5 * pow(.96, step * .004)), next = .9 * (1 - .5 * pow(.96, (step + 1) * .004));
+    if (step == 1) s[2] = 1;
+    g += .1 * *w;
+    s[0] = .9 * s[0] + .1 * g;
+    s[1] = .999 * s[1] + .001 * g * g;
+    s[2] *= mu;
+    double root = sqrt(s[1] / (1 - pow(.999, step))) + 1e-8;
+    *w -= .002 * (1 - mu) / (1 - s[2]) * g / root;
+    *w -= .002 * next / (1 - s[2] * next) * s[0] / root;
+}
+
+static void update_radam(int step, double *w, double g, double *s)
+{
+    double b = pow(.9, step), top = 2 / (1 - .9) - 1, rho = top - 2 * step * b / (1 - b);
+    s[0] = .8 * s[0] + .2 * g;
+    s[1] = .9 * s[1] + .1 * g * g;
+    double m = s[0] / (1 - pow(.8, step));
+    if (rho <= 5)
+        *w -= .03 * m;
+    else
+        *w -= .03 * m * sqrt((rho - 4) * (rho - 2) * top / ((top - 4) * (top - 2) * rho)) * sqrt(1 - b) /
+              (sqrt(s[1]) + 1e-8);
+}
+
+static void update_adadelta(int step, double *w, double g, double *s)
+{
+    (void)step;
+    s[0] = .9 * s[0] + .1 * g * g;
+    double delta = sqrt(s[1] + 1e-6) / sqrt(s[0] + 1e-6) * g;
+    s[1] = .9 * s[1] + .1 * delta * delta;
+    *w -= delta;
+}
+
+static void update_adamax(int step, double *w, double g, double *s)
+{
+    s[0] = .9 * s[0] + .1 * g;
+    s[1] = fmax(.999 * s[1], fabs(g) + 1e-8);
+    *w -= .002 / (1 - pow(.9, step)) * s[0] / s[1];
+}
+
+/* The mean in s[0] of w from step 3 on. */
+static void update_asgd(int step, double *w, double g, double *s)
+{
+    double eta = .1 / pow(1 + .05 * .1 * (step - 1), .75);
+    *w = *w * (1 - .05 * eta) - eta * g;
+    s[0] += (*w - s[0]) / fmax(1, step - 1 - 2);
+}
+
 static const struct Optimizer {
     const char *text;
     Update *update;
@@ -389,6 +668,177 @@ static const struct Optimizer {
     {"adagrad(lr=.05, lr_decay=.2, weight_decay=.1)", update_adagrad},
     {"rprop(most=.0101)", update_rprop},
     {"lion(lr=.001, weight_decay=.2)", update_lion},
+    {"nadam(weight_decay=.1)", update_nadam},
+    {"radam(lr=.03, beta1=.8, beta2=.9)", update_radam},
+    {"adadelta", update_adadelta},
+    {"adamax", update_adamax},
+    {"asgd(lr=.1, lambd=.05, t0=2)", update_asgd},
+};
+
+/* Optimizers that look at whole tensors w[rows, columns]; m and v are as large. */
+typedef void UpdateAll(int step, int rows, int columns, double *w, const double *g, double *m, double *v);
+
+static double norm_of(const double *x, int size)
+{
+    double sum = 0;
+    for (int i = 0; i < size; i++)
+        sum += x[i] * x[i];
+    return sqrt(sum);
+}
+
+static void update_lamb(int step, int rows, int columns, double *w, const double *g, double *m, double *v)
+{
+    double u[ROOM];
+    int size = rows * columns;
+    for (int i = 0; i < size; i++) {
+        m[i] = .9 * m[i] + .1 * g[i];
+        v[i] = .999 * v[i] + .001 * g[i] * g[i];
+        u[i] = m[i] / (1 - pow(.9, step)) / (sqrt(v[i] / (1 - pow(.999, step))) + 1e-6) + .1 * w[i];
+    }
+    double trust = norm_of(w, size) / norm_of(u, size);
+    for (int i = 0; i < size; i++)
+        w[i] -= .02 * trust * u[i];
+}
+
+static void update_lars(int step, int rows, int columns, double *w, const double *g, double *m, double *v)
+{
+    double d[ROOM];
+    int size = rows * columns;
+    (void)step, (void)v;
+    for (int i = 0; i < size; i++)
+        d[i] = g[i] + .1 * w[i];
+    double trust = .001 * norm_of(w, size) / (norm_of(d, size) + 1e-8);
+    for (int i = 0; i < size; i++) {
+        m[i] = .9 * m[i] + trust * d[i];
+        w[i] -= .1 * m[i];
+    }
+}
+
+/* torch.optim.Adafactor: m holds the means over rows, then those over columns. */
+static void update_adafactor(int step, int rows, int columns, double *w, const double *g, double *m,
+                             double *v)
+{
+    const double eps = 1.1920928955078125e-7;
+    double b = pow(step, -.8), u[ROOM], mean = 0, *row = m, *column = v;
+    int size = rows * columns;
+    double alpha = fmax(1e-3, norm_of(w, size) / sqrt(size)) * fmin(.01, 1 / sqrt(step));
+    for (int r = 0; r < rows; r++) {
+        double square = pow(norm_of(g + r * columns, columns), 2) / columns;
+        row[r] += b * (square - row[r]);
+        mean += row[r] / rows;
+    }
+    for (int k = 0; k < columns; k++) {
+        double square = 0;
+        for (int r = 0; r < rows; r++)
+            square += g[r * columns + k] * g[r * columns + k] / rows;
+        column[k] += b * (square - column[k]);
+    }
+    for (int i = 0; i < size; i++)
+        u[i] = g[i] / sqrt(fmax(row[i / columns] * column[i % columns] / fmax(mean, eps), eps * eps));
+    double large = fmax(1, norm_of(u, size) / sqrt(size));
+    for (int i = 0; i < size; i++)
+        w[i] = w[i] * (1 - .01 * .1) - alpha / large * u[i];
+}
+
+static void update_adafactor_vector(int step, int rows, int columns, double *w, const double *g, double *m,
+                                    double *v)
+{
+    double b = pow(step, -.8), u[ROOM];
+    int size = rows * columns;
+    (void)m;
+    double alpha = fmax(1e-3, norm_of(w, size) / sqrt(size)) * fmin(.01, 1 / sqrt(step));
+    for (int i = 0; i < size; i++)
+        v[i] += b * (g[i] * g[i] - v[i]), u[i] = g[i] / sqrt(v[i]);
+    double large = fmax(1, norm_of(u, size) / sqrt(size));
+    for (int i = 0; i < size; i++)
+        w[i] -= alpha / large * u[i];
+}
+
+/* x = a x + (b x x' + c x x' x x') x for the smaller of x x' and x' x, five times: on rows <= columns here. */
+static void newton_schulz(double *x, int rows, int columns)
+{
+    double a[ROOM], p[ROOM], y[ROOM];
+    for (int turn = 0; turn < 5; turn++) {
+        for (int i = 0; i < rows * rows; i++) {
+            a[i] = 0;
+            for (int k = 0; k < columns; k++)
+                a[i] += x[i / rows * columns + k] * x[i % rows * columns + k];
+        }
+        for (int i = 0; i < rows * rows; i++) {
+            p[i] = -4.775 * a[i];
+            for (int k = 0; k < rows; k++)
+                p[i] += 2.0315 * a[i / rows * rows + k] * a[k * rows + i % rows];
+        }
+        for (int i = 0; i < rows * columns; i++) {
+            y[i] = 3.4445 * x[i];
+            for (int k = 0; k < rows; k++)
+                y[i] += p[i / columns * rows + k] * x[k * columns + i % columns];
+        }
+        memcpy(x, y, (size_t)(rows * columns) * sizeof *x);
+    }
+}
+
+static void flip(const double *x, int rows, int columns, double *y)
+{
+    for (int i = 0; i < rows * columns; i++)
+        y[i % columns * rows + i / columns] = x[i];
+}
+
+static void update_muon(int step, int rows, int columns, double *w, const double *g, double *m, double *v)
+{
+    double x[ROOM] = {0}, turned[ROOM];
+    int size = rows * columns;
+    (void)step, (void)v;
+    for (int i = 0; i < size; i++) {
+        m[i] += .05 * (g[i] - m[i]);
+        x[i] = g[i] + .95 * (m[i] - g[i]);
+    }
+    double length = fmax(norm_of(x, size), 1e-7);
+    for (int i = 0; i < size; i++)
+        x[i] /= length;
+    if (rows > columns)
+        flip(x, rows, columns, turned), newton_schulz(turned, columns, rows), flip(turned, columns, rows, x);
+    else
+        newton_schulz(x, rows, columns);
+    for (int i = 0; i < size; i++)
+        w[i] = w[i] * (1 - .02 * .1) - .02 * sqrt(fmax(1, (double)rows / columns)) * x[i];
+}
+
+static void update_adamw_all(int step, int rows, int columns, double *w, const double *g, double *m,
+                             double *v)
+{
+    for (int i = 0; i < rows * columns; i++) {
+        double s[] = {m[i], v[i]};
+        update_adamw(step, &w[i], g[i], s);
+        m[i] = s[0], v[i] = s[1];
+    }
+}
+
+static void update_adamw_spared(int step, int rows, int columns, double *w, const double *g, double *m,
+                                double *v)
+{
+    for (int i = 0; i < rows * columns; i++) {
+        double s[] = {m[i], v[i]};
+        update_adam(step, &w[i], g[i], s);
+        m[i] = s[0], v[i] = s[1];
+    }
+}
+
+static const struct WholeOptimizer {
+    const char *text;
+    UpdateAll *update;
+    int rows, columns; /* columns 0: a vector */
+} whole[] = {
+    {"lamb(lr=.02, weight_decay=.1)", update_lamb, 2, 3},
+    {"lars(weight_decay=.1)", update_lars, 3, 2},
+    {"adafactor(weight_decay=.1)", update_adafactor, 3, 2},
+    {"adafactor", update_adafactor_vector, 4, 0},
+    {"muon(lr=.02)", update_muon, 2, 3},
+    {"muon(lr=.02)", update_muon, 4, 2},
+    {"muon(lr=.02, weight_decay=.3)", update_adamw_all, 3, 0},
+    {"muon(lr=.02, weight_decay=.3, decay_vectors=false)", update_adamw_spared, 3, 0},
+    {"adamw(lr=.02, weight_decay=.3, decay_vectors=false)", update_adamw_spared, 3, 0},
+    {"adamw(lr=.02, weight_decay=.3, decay_vectors=false)", update_adamw_all, 2, 2},
 };
 
 typedef struct First {
@@ -461,6 +911,48 @@ static void test_optimizers(void **state)
         check_optimizer(&optimizers[i]);
 }
 
+static void check_whole(const struct WholeOptimizer *o)
+{
+    int rows = o->rows, columns = o->columns ? o->columns : 1, size = rows * columns;
+    double now[ROOM], m[ROOM] = {0}, v[ROOM] = {0}, g[ROOM];
+    Bench b;
+    for (int i = 0; i < size; i++)
+        now[i] = cos(2.3 * i + 1);
+    setup(&b);
+    b.context.path = "0.weight";
+    Shape shape = o->columns ? SHAPE(rows, columns) : SHAPE(rows);
+    give(&b, "w", ROLE_PARAMETER, TYPE_REAL, shape, now);
+    give(&b, "g", ROLE_DATA, TYPE_REAL, shape, now);
+    give(&b, "t", ROLE_SCALAR, TYPE_SCALAR, NUMBER, now);
+    call(&b, o->text);
+    give_states(&b);
+    for (int t = 1; t <= STEPS; t++) {
+        b.given[2].value[0] = t;
+        for (int i = 0; i < size; i++)
+            g[i] = sin(i + 2.1 * t) + .1 * now[i];
+        memcpy(b.given[1].value, g, (size_t)size * sizeof *g);
+        o->update(t, rows, columns, now, g, m, v);
+        step(&b);
+        for (int i = 0; i < size; i++)
+            if (!(fabs(b.given[0].value[i] - now[i]) < 1e-12))
+                fail_msg("%s: after step %d w[%d] is %.17g, not %.17g", o->text, t, i, b.given[0].value[i],
+                         now[i]);
+    }
+    teardown(&b);
+}
+
+static void test_whole_optimizers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        check_whole(&whole[i]);
+}
+
+static bool optimizer_is(const char *text, const char *name, size_t letters)
+{
+    return strcspn(text, "(") == letters && !strncmp(text, name, letters);
+}
+
 /* Every optimizer of the rows is among those above. */
 static void test_optimizers_all(void **state)
 {
@@ -470,7 +962,9 @@ static void test_optimizers_all(void **state)
         int found = strcmp(d->category, "optimizer") != 0;
         size_t letters = strcspn(d->row, "(");
         for (size_t k = 0; k < sizeof optimizers / sizeof *optimizers; k++)
-            found |= !strncmp(d->row, optimizers[k].text, letters + 1);
+            found |= optimizer_is(optimizers[k].text, d->row, letters);
+        for (size_t k = 0; k < sizeof whole / sizeof *whole; k++)
+            found |= optimizer_is(whole[k].text, d->row, letters);
         if (!found) fail_msg("%.*s has no worked values", (int)letters, d->row);
     }
 }
@@ -548,6 +1042,15 @@ static void test_schedules(void **state)
     expect(scheduled("cosine(warmup=10)", 10, 30), 1);
     expect(scheduled("cosine(warmup=10)", 11, 30), 1);
     expect(scheduled("cosine(warmup=10)", 21, 30), .5);
+    /* of OneCycleLR with 20 steps: up over 5 steps, then 14 down to 4e-6 */
+    expect(scheduled("one_cycle", 1, 20), .04);
+    expect(scheduled("one_cycle", 6, 20), 1);
+    expect(scheduled("one_cycle", 20, 20), 4e-6);
+    expect(scheduled("one_cycle", 2, 20), .04 + .96 * (1 - cos(acos(-1.) / 5)) / 2);
+    expect(scheduled("one_cycle", 13, 20), 4e-6 + (1 - 4e-6) / 2);
+    expect(scheduled("one_cycle(rise=.5, start=.5, end=.25)", 5, 20),
+           .5 + .25 * (1 - cos(acos(-1.) * 4 / 9)));
+    expect(scheduled("one_cycle", 1, 1), .04);
 }
 
 static void test_clipping(void **state)
@@ -722,13 +1225,27 @@ static void test_mistakes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_single_losses),
-        cmocka_unit_test(test_other_losses),  cmocka_unit_test(test_weighted_losses),
-        cmocka_unit_test(test_optimizers),    cmocka_unit_test(test_optimizers_all),
-        cmocka_unit_test(test_states_wanted), cmocka_unit_test(test_lr_expression),
-        cmocka_unit_test(test_schedules),     cmocka_unit_test(test_clipping),
-        cmocka_unit_test(test_dense),         cmocka_unit_test(test_initialisers),
-        cmocka_unit_test(test_orthogonal),    cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_cross_entropy),
+        cmocka_unit_test(test_single_losses),
+        cmocka_unit_test(test_other_losses),
+        cmocka_unit_test(test_weighted_losses),
+        cmocka_unit_test(test_class_losses),
+        cmocka_unit_test(test_ignored),
+        cmocka_unit_test(test_value_losses),
+        cmocka_unit_test(test_pair_losses),
+        cmocka_unit_test(test_ctc),
+        cmocka_unit_test(test_ctc_impossible),
+        cmocka_unit_test(test_whole_optimizers),
+        cmocka_unit_test(test_optimizers),
+        cmocka_unit_test(test_optimizers_all),
+        cmocka_unit_test(test_states_wanted),
+        cmocka_unit_test(test_lr_expression),
+        cmocka_unit_test(test_schedules),
+        cmocka_unit_test(test_clipping),
+        cmocka_unit_test(test_dense),
+        cmocka_unit_test(test_initialisers),
+        cmocka_unit_test(test_orthogonal),
+        cmocka_unit_test(test_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

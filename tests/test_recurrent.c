@@ -1,5 +1,6 @@
-/* test_recurrent.c: rnn, gru and lstm against PyTorch's equations written as loops, with its names and shapes; that what is
- * built does not grow with time; that the weight gradients are products over all steps; state from step to step. */
+/* test_recurrent.c: rnn, gru and lstm against PyTorch's equations written as loops, with its names and shapes; that
+ * what is built does not grow with time; that the weight gradients are products over all steps; state from step to
+ * step. */
 #include "net_check.h"
 
 #include <nudge.h>
@@ -246,8 +247,9 @@ static void count_products(NetCheck *c, Node *const *root, size_t roots, bool in
     }
 }
 
-/* Forward, the state's product is in the loop, the input's outside. Backward, the loop has only the product that hands the
- * gradient to the step before: what the gates were is read, and both weights get one product over all steps. */
+/* Forward, the state's product is in the loop, the input's outside. Backward, the loop has only the product that
+ * hands the gradient to the step before: what the gates were is read, and both weights get one product over all
+ * steps. */
 static void test_products(void **state)
 {
     static const char *const texts[] = {"rnn(2)", "gru(2)", "lstm(2)"};
@@ -322,6 +324,21 @@ static void test_carry(void **state)
     check_carry("lstm", 2);
 }
 
+/* A model's batches have many sizes, and its memory one. */
+static void test_carry_refused(void **state)
+{
+    static const float x[40 * 4], t[40];
+    nudge *m;
+    (void)state;
+    int status =
+        nudge_new(&m, 4, "reshape(-1, 4, 1) lstm(3, carry=true, sequence=false) dense(1)", "loss=mse");
+    if (!status) status = nudge_fit(m, x, t, 40, "epochs=1");
+    assert_int_equal(status, NUDGE_INPUT);
+    if (!strstr(nudge_message(m, status), "a place for each row of a batch"))
+        fail_msg("%s", nudge_message(m, status));
+    nudge_free(m);
+}
+
 /* ---- Learning ---- */
 
 /* A step of training with each kind: the mean of a sequence is learnt. */
@@ -389,8 +406,8 @@ int main(void)
         cmocka_unit_test(test_values),     cmocka_unit_test(test_gradients_planned),
         cmocka_unit_test(test_parameters), cmocka_unit_test(test_initial),
         cmocka_unit_test(test_length),     cmocka_unit_test(test_products),
-        cmocka_unit_test(test_carry),      cmocka_unit_test(test_learns),
-        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_carry),      cmocka_unit_test(test_carry_refused),
+        cmocka_unit_test(test_learns),     cmocka_unit_test(test_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

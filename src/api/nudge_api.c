@@ -157,7 +157,7 @@ NUDGE_API size_t nudge_inputs(const nudge *m)
 
 NUDGE_API size_t nudge_outputs(const nudge *m)
 {
-    return m && m->model ? m->model->outputs : 0;
+    return m && m->model ? model_width(m->model) : 0;
 }
 
 /* ---- Saving ---- */
@@ -210,14 +210,33 @@ static int api_check_rows(const Model *m, const float *x, size_t rows, Error *e)
     return NUDGE_OK;
 }
 
+/* Numbers that a net takes: finite ones, or tokens of its vocabulary. */
+static int api_check_inputs(const Model *m, const float *x, size_t rows, Error *e)
+{
+    size_t columns = m->task.features;
+    int status = api_check_finite(x, rows, columns, "x", e);
+    for (size_t i = 0; !status && m->task.vocabulary && i < rows * columns; i++) {
+        char number[NUMBER_ROOM];
+        if (!(x[i] >= 0 && x[i] < (float)m->task.vocabulary && x[i] == floorf(x[i])))
+            status =
+                error_set(e, NUDGE_INPUT,
+                          "x is %s in row %zu, column %zu (from 0), which is no token; tokens are 0 to %zu",
+                          number_print_float(number, x[i]), i / columns, i % columns, m->task.vocabulary - 1);
+    }
+    return status;
+}
+
+/* Of a text, -1 is where nothing follows. */
 static int api_take_classes(const Model *m, const float *t, size_t rows, int32_t *class, Error *e)
 {
-    for (size_t i = 0; i < rows; i++) {
+    size_t columns = model_columns(m);
+    float least = m->task.next ? -1 : 0;
+    for (size_t i = 0; i < rows * columns; i++) {
         char number[NUMBER_ROOM];
-        if (!(t[i] >= 0 && t[i] < (float)m->task.classes && t[i] == floorf(t[i])))
+        if (!(t[i] >= least && t[i] < (float)m->task.classes && t[i] == floorf(t[i])))
             return error_set(e, NUDGE_INPUT,
                              "t is %s in row %zu (from 0), which is no class; classes are 0 to %zu",
-                             number_print_float(number, t[i]), i, m->task.classes - 1);
+                             number_print_float(number, t[i]), i / columns, m->task.classes - 1);
         class[i] = (int32_t)t[i];
     }
     return NUDGE_OK;
@@ -248,16 +267,18 @@ static int api_dataset(Dataset *d, const Model *m, const float *x, const float *
                    .x = x,
                    .t = t,
                    .classes = m->task.classes,
+                   .vocabulary = m->task.vocabulary,
+                   .next = m->task.next,
                    .x_rank = 1,
                    .x_shape = {m->task.features}};
     int status = api_check_rows(m, x, rows, e);
-    if (!status) status = api_check_finite(x, rows, d->features, "x", e);
+    if (!status) status = api_check_inputs(m, x, rows, e);
     if (status) return status;
     if (!t)
         return error_set(e, NUDGE_INPUT, "t is NULL; give [rows%s] %s", m->task.classify ? "" : ", outputs",
                          m->task.classify ? "class numbers" : "targets");
     if (m->task.classify) {
-        int32_t *class = memory_new(rows, sizeof *class);
+        int32_t *class = memory_new(rows * d->targets, sizeof *class);
         d->t = d->owned[0] = class;
         status = class ? api_take_classes(m, t, rows, class, e) : error_memory(e);
     } else {
@@ -335,11 +356,11 @@ NUDGE_API int nudge_predict(const nudge *m, const float *x, size_t rows, float *
     size_t need;
     if (!m || !m->model) return api_no_model(m);
     int status = api_check_rows(m->model, x, rows, &e);
-    bool fits = !__builtin_mul_overflow(rows, m->model->outputs, &need) && need <= room && y;
+    bool fits = !__builtin_mul_overflow(rows, model_width(m->model), &need) && need <= room && y;
     if (!status && !fits)
         status = error_set(&e, NUDGE_INPUT, "y has room for %zu numbers, but %zu rows of %zu need more",
-                           y ? room : 0, rows, m->model->outputs);
-    if (!status) status = api_check_finite(x, rows, m->model->task.features, "x", &e);
+                           y ? room : 0, rows, model_width(m->model));
+    if (!status) status = api_check_inputs(m->model, x, rows, &e);
     if (!status) model_predict(m->model, x, DATA_F32, rows, y, DATA_F32, &e);
     return api_end(m, &e);
 }

@@ -171,7 +171,8 @@ static bool reversal_factor(Reversal *r, Node *n)
     return true;
 }
 
-/* Is n a product, or made of such in ways that commute with a sum? Then the stacks of its factors have been asked for. */
+/* Is n a product, or made of such in ways that commute with a sum? Then the stacks of its factors have been asked
+ * for. */
 static bool reversal_products(Reversal *r, const Node *n)
 {
     if (n->op == OP_transpose || n->op == OP_reshape) return reversal_products(r, n->input[0]);
@@ -208,8 +209,8 @@ static Node *reversal_total(Reversal *r, const Node *n)
     return graph_node(r->g, n->op, n->inputs, input, n->attributes, n->attribute);
 }
 
-/* Sequences get a gradient for each turn; values that stay get products behind the loop, or a sum from zero, whose share
- * is then no longer asked for. */
+/* Sequences get a gradient for each turn; values that stay get products behind the loop, or a sum from zero, whose
+ * share is then no longer asked for. */
 static void reversal_gather(Reversal *r)
 {
     const Loop *l = r->loop;

@@ -83,6 +83,13 @@ static void terminal_result(Terminal *t, const char *text)
     fprintf(t->results, "%s\n", text);
 }
 
+/* A part of a line. */
+static void terminal_piece(Terminal *t, const char *text)
+{
+    if (t->drawn) terminal_leave(t);
+    fputs(text, t->results);
+}
+
 static void terminal_row(Terminal *t, const char *text)
 {
     t->listing = isatty(STDOUT_FILENO);
@@ -117,6 +124,7 @@ static const struct {
     void (*show)(Terminal *t, const char *text);
 } terminal_kinds[] = {
     {"row", true, terminal_row},
+    {"piece", true, terminal_piece},
     {"result", true, terminal_result},
     {"start", false, terminal_message},
     {"warning", false, terminal_warning},

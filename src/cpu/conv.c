@@ -180,13 +180,16 @@ static ConvExtent conv_extent(const Conv *c, int64_t count)
                         c->split == 2 ? count : c->axis[2].s.out};
 }
 
+/* A part of the largest product. */
 typedef struct ConvSize {
     int64_t m, n, k;
+    bool add;
 } ConvSize;
 
 static void conv_product(const Conv *c, ConvSize s, const void *a, const void *b, void *to, char *scratch)
 {
     Matmul p = matmul_smaller(&c->product, s.m, s.n, s.k);
+    p.add = s.add;
     for (int64_t task = 0; task < p.tasks; task++)
         matmul_task(&p, a, b, to, task, scratch + c->at_product);
 }
@@ -213,15 +216,11 @@ static void conv_forward_panel(const ConvTask *t, int64_t q, int64_t count)
     ConvRun run[CONV_POSITIONS];
     int runs = conv_runs(c, q, count, run);
     char *panel = t->scratch + c->at_panel;
-    Matmul p = matmul_smaller(&c->product, c->outputs, count, conv_less(c->block, c->depth));
     for (int64_t k = 0; k < c->depth; k += c->block) {
         int64_t end = conv_less(k + c->block, c->depth);
         c->of->pack(c, t->images.image, k, end, runs, run, panel);
-        p.k = end - k;
-        p.add = k > 0;
-        for (int64_t task = 0; task < p.tasks; task++)
-            matmul_task(&p, conv_at(c, t->w, k), panel, t->to + q * c->of->size, task,
-                        t->scratch + c->at_product);
+        conv_product(c, (ConvSize){c->outputs, count, end - k, k > 0}, conv_at(c, t->w, k), panel,
+                     t->to + q * c->of->size, t->scratch);
     }
 }
 
@@ -279,8 +278,8 @@ static void conv_input_panel(const ConvTask *t, int64_t q, int64_t count)
     char *panel = t->scratch + c->at_panel;
     for (int64_t k = 0; k < c->depth; k += c->block) {
         int64_t end = conv_less(k + c->block, c->depth);
-        conv_product(c, (ConvSize){end - k, count, c->outputs}, conv_at(c, t->w, k), conv_at(c, t->dy, q),
-                     panel, t->scratch);
+        conv_product(c, (ConvSize){end - k, count, c->outputs, false}, conv_at(c, t->w, k),
+                     conv_at(c, t->dy, q), panel, t->scratch);
         c->of->spread(c, panel, k, end, runs, run, t->images.image);
     }
 }
@@ -345,7 +344,7 @@ static void conv_weight_panel(const ConvTask *t, const ConvWeights *w, int64_t q
     int64_t before = w->channel * c->taps;
     char *panel = t->scratch + c->at_panel;
     c->of->pack(c, t->images.image, w->begin - before, w->end - before, runs, run, panel);
-    conv_product(c, (ConvSize){w->end - w->begin, w->outputs, count}, panel, conv_at(c, t->dy, q),
+    conv_product(c, (ConvSize){w->end - w->begin, w->outputs, count, true}, panel, conv_at(c, t->dy, q),
                  t->scratch + c->at_sums, t->scratch);
 }
 
@@ -506,7 +505,7 @@ static size_t conv_line(int64_t bytes)
     return (size_t)(bytes + CONV_LINE - 1) / CONV_LINE * CONV_LINE + CONV_BEYOND;
 }
 
-/* Places in scratch; a line behind each part is room for copies that go beyond their end. */
+/* Places in scratch. */
 static void conv_places(Conv *c, Instruction *i, int64_t channels, int64_t sums)
 {
     int64_t size = c->of->size;
@@ -621,7 +620,6 @@ static void conv_plan_weight(Conv *c, Instruction *i, Isa isa)
                           .b_row = 1,
                           .b_column = c->out,
                           .c_row = c->columns,
-                          .add = true,
                           .type = c->type,
                           .isa = isa};
     matmul_plan(&c->product);

@@ -9,68 +9,86 @@
 
 enum { POOL_TASK = 8192 }; /* elements of a task, about */
 
-/* The windows that see x through one tap of the last axis, without padding: the first, how many, and the element of a
- * row of x that the first sees. */
-typedef struct PoolSpan {
-    int64_t begin, count, x;
-} PoolSpan;
+/* Rows of a plane of x that a row of windows sees: where they begin. */
+typedef struct PoolRows {
+    int64_t count, *row;
+} PoolRows;
 
 typedef struct Pool Pool;
-typedef void PoolArgmax(const Pool *p, const void *plane, int32_t *at, void *most);
+/* Where the largest stand in a row of windows. */
+typedef void PoolRow(const Pool *p, const PoolRows *rows, const void *plane, int32_t *at);
 
 struct Pool {
     Kernel kernel;
     int64_t planes, a_task; /* in all, and in a task */
     int64_t in, out;        /* elements of a plane of x and of the result */
     Sliding axis[SLIDING_AXES];
-    PoolSpan *span;       /* for each tap of the last axis */
-    const int64_t *start; /* for each window of the last axis: the first element that it sees */
-    PoolArgmax *argmax;
+    int64_t begin, end; /* windows of a row that lie within x */
+    PoolRow *run;
 };
 
 #define POOL_NAME(x) x##_f32_base
 #define POOL_REAL    float
+#define POOL_WHOLE   int32_t
+#define POOL_BYTES   16
 #define POOL_TARGET
+#define POOL_SECOND(a, b) __builtin_shufflevector(a, b, 0, 2, 5, 7)
 #include "cpu/pool.inc"
 
 #define POOL_NAME(x) x##_f64_base
 #define POOL_REAL    double
+#define POOL_WHOLE   int64_t
+#define POOL_BYTES   16
 #define POOL_TARGET
+#define POOL_SECOND(a, b) __builtin_shufflevector(a, b, 0, 3)
 #include "cpu/pool.inc"
 
 #if ISA_X86
-#define POOL_NAME(x) x##_f32_avx2
-#define POOL_REAL    float
-#define POOL_TARGET  ISA_TARGET_AVX2
+#define POOL_NAME(x)      x##_f32_avx2
+#define POOL_REAL         float
+#define POOL_WHOLE        int32_t
+#define POOL_BYTES        32
+#define POOL_TARGET       ISA_TARGET_AVX2
+#define POOL_SECOND(a, b) __builtin_shufflevector(a, b, 0, 2, 4, 6, 9, 11, 13, 15)
 #include "cpu/pool.inc"
 
-#define POOL_NAME(x) x##_f64_avx2
-#define POOL_REAL    double
-#define POOL_TARGET  ISA_TARGET_AVX2
+#define POOL_NAME(x)      x##_f64_avx2
+#define POOL_REAL         double
+#define POOL_WHOLE        int64_t
+#define POOL_BYTES        32
+#define POOL_TARGET       ISA_TARGET_AVX2
+#define POOL_SECOND(a, b) __builtin_shufflevector(a, b, 0, 2, 5, 7)
 #include "cpu/pool.inc"
 
 #define POOL_NAME(x) x##_f32_avx512
 #define POOL_REAL    float
+#define POOL_WHOLE   int32_t
+#define POOL_BYTES   64
 #define POOL_TARGET  ISA_TARGET_AVX512
+#define POOL_SECOND(a, b)                                                                                    \
+    __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 17, 19, 21, 23, 25, 27, 29, 31)
 #include "cpu/pool.inc"
 
-#define POOL_NAME(x) x##_f64_avx512
-#define POOL_REAL    double
-#define POOL_TARGET  ISA_TARGET_AVX512
+#define POOL_NAME(x)      x##_f64_avx512
+#define POOL_REAL         double
+#define POOL_WHOLE        int64_t
+#define POOL_BYTES        64
+#define POOL_TARGET       ISA_TARGET_AVX512
+#define POOL_SECOND(a, b) __builtin_shufflevector(a, b, 0, 2, 4, 6, 9, 11, 13, 15)
 #include "cpu/pool.inc"
 #endif
 
-static PoolArgmax *const pool_kernels[][ISA_COUNT] = {
-    [DTYPE_F32] = {[ISA_BASE] = pool_argmax_f32_base,
+static PoolRow *const pool_kernels[][ISA_COUNT] = {
+    [DTYPE_F32] = {[ISA_BASE] = pool_row_f32_base,
 #if ISA_X86
-                   [ISA_AVX2] = pool_argmax_f32_avx2,
-                   [ISA_AVX512] = pool_argmax_f32_avx512
+                   [ISA_AVX2] = pool_row_f32_avx2,
+                   [ISA_AVX512] = pool_row_f32_avx512
 #endif
     },
-    [DTYPE_F64] = {[ISA_BASE] = pool_argmax_f64_base,
+    [DTYPE_F64] = {[ISA_BASE] = pool_row_f64_base,
 #if ISA_X86
-                   [ISA_AVX2] = pool_argmax_f64_avx2,
-                   [ISA_AVX512] = pool_argmax_f64_avx512
+                   [ISA_AVX2] = pool_row_f64_avx2,
+                   [ISA_AVX512] = pool_row_f64_avx512
 #endif
     },
 };
@@ -97,43 +115,46 @@ static Pool *pool_new(const Program *program, Instruction *i, KernelRun *run, co
 
 /* ---- Where the largest stand ----------------------------------------------------------------------------------- */
 
+/* The rows that windows at i and j of the first two axes see. */
+static void pool_rows(const Pool *p, int64_t i, int64_t j, PoolRows *rows)
+{
+    const Sliding *deep = &p->axis[0], *high = &p->axis[1];
+    rows->count = 0;
+    for (int64_t k = 0; k < deep->taps; k++)
+        for (int64_t l = 0; l < high->taps; l++) {
+            int64_t z = sliding_at(deep, i, k), y = sliding_at(high, j, l);
+            if (z >= 0 && z < deep->in && y >= 0 && y < high->in)
+                rows->row[rows->count++] = (z * high->in + y) * p->axis[2].in;
+        }
+}
+
 static void pool_argmax_run(const Frame *f, const Instruction *i, int64_t task)
 {
     const Pool *p = i->detail;
-    int64_t size = (int64_t)type_bytes(TYPE_REAL, f->program->dtype);
+    int64_t size = (int64_t)type_bytes(TYPE_REAL, f->program->dtype), begin = task * p->a_task;
     const char *x = frame_pointer(f, &i->read[0]);
     int32_t *at = frame_pointer(f, &i->write[0]);
-    for (int64_t n = task * p->a_task; n < pool_end(p, task); n++)
-        p->argmax(p, x + n * p->in * size, at + n * p->out, f->scratch);
-}
-
-/* What each tap of the last axis sees of a row, and each window first. */
-static void pool_spans(const Program *program, Pool *p)
-{
-    const Sliding *s = &p->axis[2];
-    p->span = arena_new(program->arena, (size_t)s->taps, sizeof *p->span);
-    int64_t *start = arena_new(program->arena, (size_t)s->out, sizeof *start);
-    for (int64_t n = 0; n < s->out; n++)
-        start[n] = -1;
-    for (int64_t tap = 0; tap < s->taps; tap++) {
-        PoolSpan *to = &p->span[tap];
-        for (int64_t n = 0; n < s->out; n++) {
-            int64_t x = sliding_at(s, n, tap);
-            if (x < 0 || x >= s->in) continue;
-            if (!to->count++) to->begin = n, to->x = x;
-            if (start[n] < 0) start[n] = x;
+    PoolRows rows = {.row = (int64_t *)(void *)f->scratch};
+    for (int64_t deep = 0; deep < p->axis[0].out; deep++)
+        for (int64_t high = 0; high < p->axis[1].out; high++) {
+            int64_t to = (deep * p->axis[1].out + high) * p->axis[2].out;
+            pool_rows(p, deep, high, &rows);
+            for (int64_t n = begin; n < pool_end(p, task); n++)
+                p->run(p, &rows, x + n * p->in * size, at + n * p->out + to);
         }
-    }
-    p->start = start;
 }
 
 void pool_argmax_prepare(const Program *program, Instruction *i, Isa isa)
 {
     Pool *p = pool_new(program, i, pool_argmax_run, &i->read[0].shape, &i->write[0].shape);
     sliding_pool(&i->read[0].shape, i->attribute, p->axis);
-    p->argmax = pool_kernels[program->dtype][isa];
-    pool_spans(program, p);
-    i->scratch = (size_t)p->axis[2].out * type_bytes(TYPE_REAL, program->dtype);
+    p->run = pool_kernels[program->dtype][isa];
+    const Sliding *s = &p->axis[2];
+    while (p->begin < s->out && sliding_at(s, p->begin, 0) < 0)
+        p->begin++;
+    for (p->end = s->out; p->end > p->begin && sliding_at(s, p->end - 1, s->taps - 1) >= s->in;)
+        p->end--;
+    i->scratch = (size_t)(p->axis[0].taps * p->axis[1].taps) * sizeof(int64_t);
 }
 
 /* ---- The elements there ---------------------------------------------------------------------------------------- */

@@ -127,9 +127,9 @@ static int encode_number(const EncodeCell *c, double *value)
 
 static int encode_weight(const EncodeCell *c, double *weight)
 {
-    if (encode_number(c, weight)) return c->e->status;
-    return *weight >= 0 ? NUDGE_OK
-                        : encode_wrong(c, "is no weight in", "each row needs a number that is not negative");
+    if (columns_cell(c->n->columns, c->text, weight) == CELL_NUMBER && *weight >= 0)
+        return encode_number(c, weight);
+    return encode_wrong(c, "is no weight in", "each row needs a number that is not negative");
 }
 
 static int encode_no_class(const EncodeCell *c)

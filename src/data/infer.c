@@ -126,6 +126,19 @@ static void infer_word(Text *out, const char *word)
     text_print(out, plain ? "%s" : "\"%s\"", word);
 }
 
+/* A number but for a comma: "5,1". */
+static bool infer_has_comma(const char *cell)
+{
+    size_t length = strlen(cell);
+    const char *comma = strchr(cell, ',');
+    char plain[CELL_SHOWN];
+    double value;
+    if (!comma || length >= sizeof plain) return false;
+    memcpy(plain, cell, length + 1);
+    plain[comma - cell] = '.';
+    return number_is(plain, length, &value);
+}
+
 static int infer_place(const Infer *f, size_t row, size_t column, const char *what, const char *advice,
                        const char *ways)
 {
@@ -147,6 +160,9 @@ static void infer_ways(const Infer *f, size_t row, size_t column, Text *out)
 
 static int infer_not_number(const Infer *f, const Census *s, size_t column)
 {
+    if (infer_has_comma(table_cell(f->t, s->text, column)))
+        return infer_place(f, s->text, column, "is not a number",
+                           "write numbers with a decimal point, and nothing between thousands", "");
     Text advice = {0}, ways = {0};
     bool first = !s->before;
     size_t numbers = first ? s->after : s->before;
@@ -194,12 +210,22 @@ static void infer_warn(Infer *f, size_t column, const char *reason, size_t disti
     text_put(f->warnings, '\n');
 }
 
+/* Files of countries that write numbers with a comma would otherwise be learnt as texts without a word. */
+static void infer_warn_commas(Infer *f, const Level *levels, size_t count, size_t column)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!infer_has_comma(levels[i].cell)) return;
+    text_print(f->warnings, "column %s has texts, not numbers: \"%s\" has a comma; write numbers with a point\n",
+               f->t->column[column].name, levels->cell);
+}
+
 static int infer_category(Infer *f, const Census *s, size_t column)
 {
     Column *c = f->k->column + column;
     size_t count;
     Level *levels = infer_levels(f, column, false, &count);
     if (!levels) return f->e->status;
+    if (!s->numbers) infer_warn_commas(f, levels, count, column);
     if (s->numbers && infer_is_number_column(s, count))
         infer_not_number(f, s, column);
     else if (count == 1 && s->cells == f->row_count)
@@ -369,7 +395,10 @@ static int infer_start(Infer *f)
     for (; k->missing_count < f->o->missing_count; k->missing_count++)
         if (!(k->missing[k->missing_count] = memory_string(f->o->missing[k->missing_count])))
             return error_memory(f->e);
-    return NUDGE_OK;
+    if (k->count > 1) return NUDGE_OK;
+    return error_set(f->e, NUDGE_INPUT,
+                     "%s: has one column only, %s; if its rows have more cells, say what separates them: delimiter=",
+                     f->t->file, k->column->name);
 }
 
 int columns_fit(Columns *k, const Table *t, const InferOptions *options, Text *warnings, Error *e)

@@ -21,8 +21,8 @@ static const struct {
     int exponent;
     bool minus; /* an integer with a sign */
 } safetensors_types[] = {
-    [SAFETENSORS_F64] = {"F64", 8, 11},         [SAFETENSORS_F32] = {"F32", 4, 8},
-    [SAFETENSORS_F16] = {"F16", 2, 5},          [SAFETENSORS_BF16] = {"BF16", 2, 8},
+    [SAFETENSORS_F64] = {"F64", 8, 11, false},  [SAFETENSORS_F32] = {"F32", 4, 8, false},
+    [SAFETENSORS_F16] = {"F16", 2, 5, false},   [SAFETENSORS_BF16] = {"BF16", 2, 8, false},
     [SAFETENSORS_I64] = {"I64", 8, 0, true},    [SAFETENSORS_I32] = {"I32", 4, 0, true},
     [SAFETENSORS_I16] = {"I16", 2, 0, true},    [SAFETENSORS_I8] = {"I8", 1, 0, true},
     [SAFETENSORS_U64] = {"U64", 8, 0, false},   [SAFETENSORS_U32] = {"U32", 4, 0, false},

@@ -121,6 +121,7 @@ static bool yaml_is_null(const YamlReader *r)
 
 static int yaml_give(YamlReader *r, size_t line, const char *value)
 {
+    if (!r->take) return NUDGE_OK;
     Text origin = {0};
     text_print(&origin, "%s:%zu", r->name, line + 1);
     int status = origin.failed ? error_memory(r->error)
@@ -211,7 +212,8 @@ static int yaml_document(YamlReader *r)
     return NUDGE_OK;
 }
 
-int yaml_parse(const char *name, const char *text, size_t size, yaml_taker *take, void *context, Error *e)
+static int yaml_walk(const char *name, const char *text, size_t size, yaml_taker *take, void *context,
+                     Error *e)
 {
     YamlReader r = {.name = name, .text = text, .take = take, .context = context, .error = e};
     if (!yaml_parser_initialize(&r.parser)) return error_memory(e);
@@ -224,6 +226,14 @@ int yaml_parse(const char *name, const char *text, size_t size, yaml_taker *take
         memory_release(r.seen[--r.count].name);
     memory_release(r.seen);
     return status;
+}
+
+/* The first walk takes nothing: libyaml hands out the beginning of a value before it sees that the rest is no YAML, and
+ * such a half must not be judged. */
+int yaml_parse(const char *name, const char *text, size_t size, yaml_taker *take, void *context, Error *e)
+{
+    int status = yaml_walk(name, text, size, NULL, NULL, e);
+    return status ? status : yaml_walk(name, text, size, take, context, e);
 }
 
 #else

@@ -357,9 +357,20 @@ static void rule_sliding_shape(Graph *g, Node *n, int64_t first, int64_t second,
     }
 }
 
+/* Only of examples there may be none. */
+static void rule_sliding_full(Graph *g, const Node *n)
+{
+    for (int i = 0; i < n->inputs; i++)
+        for (int a = 1; a < n->input[i]->shape.rank; a++)
+            if (!n->input[i]->shape.dim[a])
+                graph_raise(g, g->origin, "%s: axis %d of %s is empty", ops_table[n->op].name, a,
+                            SHAPE(n->input[i]));
+}
+
 static void rule_convolve(Graph *g, Node *n)
 {
     rule_real(g, n, false);
+    rule_sliding_full(g, n);
     int axes = rule_sliding(g, n, 4, 1);
     Shape first = n->input[0]->shape, second = n->input[1]->shape;
     int64_t groups = n->attribute[4 * axes], *size = n->attribute + 3 * axes;

@@ -113,7 +113,8 @@ static int decide_training(Settings *s, const JobData *d, Error *e)
     bool judged = settings_named(s, "data", "validation") || settings_number(s, "validation") > 0;
     int status = decide_text(s, "loss", d->rows.classes ? "cross_entropy" : "mse", e);
     if (!status) status = decide_text(s, "optimizer", decide_sizes[i].optimizer, e);
-    if (!status) status = decide_count(s, "batch", decide_sizes[i].batch, e);
+    bool whole = status || !strncmp(settings_text(s, "optimizer"), "lbfgs", 5); /* takes all rows at once */
+    if (!status) status = decide_count(s, "batch", whole ? d->rows.rows : decide_sizes[i].batch, e);
     return status ? status : decide_length(s, decide_sizes[i].epochs, judged, e);
 }
 
@@ -147,8 +148,34 @@ static int decide_rest(Settings *s, Error *e)
     return NUDGE_OK;
 }
 
+/* ---- Texts --------------------------------------------------------------------------------------------- */
+
+static const char decide_text_net[] =
+    "embedding(vocabulary, 64) positions block(4, causal=true) block(4, causal=true) layernorm dense(classes)";
+static const double DECIDE_TOKENS = 5e6; /* of a text to learn from in all, in a few minutes */
+
+/* Many passes over a short text, few over a long one. */
+static size_t decide_passes(const JobData *d)
+{
+    double passes = DECIDE_TOKENS / (double)d->text.list.count;
+    return passes < 1 ? 1 : passes > 50 ? 50 : (size_t)passes;
+}
+
+static int decide_tokens(Settings *s, const JobData *d, Error *e)
+{
+    int status = decide_text(s, "tokens", tokens_kind_name(d->text.tokens.kind), e);
+    if (!status) status = decide_count(s, "context", d->text.context, e);
+    if (!status) status = decide_text(s, "lines", d->text.lines ? "true" : "false", e);
+    if (!status) status = decide_text(s, "task", "next", e);
+    if (!status) status = decide_text(s, "net", decide_text_net, e);
+    if (!status) status = decide_text(s, "optimizer", "adam(lr=1e-3)", e);
+    if (!status) status = decide_text(s, "batch", "32", e);
+    return status ? status : decide_length(s, decide_passes(d), true, e);
+}
+
 int decide(Settings *s, const JobData *d, Error *e)
 {
+    if (d->text.tokens.count && decide_tokens(s, d, e)) return e->status;
     int status = decide_text(s, "task", d->rows.classes ? "classify" : "regress", e);
     if (!status && d->table) status = decide_columns(s, &d->columns, e);
     if (!status) status = decide_net(s, d, e);

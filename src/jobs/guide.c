@@ -6,8 +6,9 @@
 enum {
     GUIDE_WIDTH = 80,
     GUIDE_COMMANDS = 14,
+    GUIDE_KEYS = 15,
     GUIDE_OPTIONS = 24
-}; /* the last two: where explanations begin */
+}; /* the last three: where explanations begin */
 
 static const char guide_what[] = "nudge trains neural networks: data in, a network out that predicts.";
 
@@ -83,7 +84,27 @@ static void guide_options(Text *out, const CommandRow *command)
         guide_option_term(&term, option);
         guide_option_help(&help, option);
         guide_entry(out, GUIDE_OPTIONS, text_end(&term), text_end(&help));
+        out->failed |= term.failed || help.failed;
         text_free(&term);
+        text_free(&help);
+    }
+}
+
+static void guide_key_help(Text *out, const SettingKey *key)
+{
+    text_print(out, "%s (%s %s)", key->help, key->standard ? "default" : "such as",
+               key->standard ? key->standard : key->example);
+}
+
+static void guide_recipe(Text *out)
+{
+    size_t count;
+    const SettingKey *key = settings_keys(&count);
+    for (; count--; key++) {
+        Text help = {0};
+        guide_key_help(&help, key);
+        guide_entry(out, GUIDE_KEYS, key->name, text_end(&help));
+        out->failed |= help.failed;
         text_free(&help);
     }
 }
@@ -213,8 +234,7 @@ static void guide_man_keys(Text *out)
     for (; count--; key++) {
         Text term = {0}, what = {0};
         text_print(&term, "%s", key->name);
-        text_print(&what, "%s (%s %s)", key->help, key->standard ? "default" : "such as",
-                   key->standard ? key->standard : key->example);
+        guide_key_help(&what, key);
         guide_man_entry(out, &term, &what);
     }
 }
@@ -365,7 +385,7 @@ static int guide_topic(const char *topic, Text *out, Error *e)
     if (command)
         guide_command(out, command);
     else if (!strcmp(topic, "recipe"))
-        settings_help(out);
+        guide_recipe(out);
     else
         return error_set(e, NUDGE_INPUT,
                          "help: %s is no command, nor recipe; `nudge help` lists the commands", topic);

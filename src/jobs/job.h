@@ -9,7 +9,7 @@
 #include "jobs/commands.h"
 #include "train/settings.h"
 
-enum { JOB_OPTIONS = 32, JOB_OPERANDS = 4 };
+enum { JOB_OPTIONS = 32, JOB_OPERANDS = 16 };
 
 struct Job {
     const CommandRow *command;
@@ -29,11 +29,13 @@ struct Job {
 int job_train(Job *job);
 int job_eval(Job *job);
 int job_predict(Job *job);
+int job_sample(Job *job);
 int job_cv(Job *job);
 int job_importance(Job *job);
 int job_explain(Job *job);
 int job_inspect(Job *job);
 int job_check(Job *job);
+int job_lr(Job *job);
 int job_ops(Job *job);
 int job_bench(Job *job);
 int job_help(Job *job);

@@ -145,7 +145,7 @@ static int check_parameter(Check *c, CheckParameter *p)
 static void check_want_loss(void *context)
 {
     Check *c = context;
-    probe_want(&c->loss, c->loss.network->loss);
+    probe_want(&c->loss, c->loss.network->objective);
 }
 
 static void check_want_gradients(void *context)
@@ -162,7 +162,7 @@ static void check_want_gradients(void *context)
         if (to->wanted < 0)
             to->gradient = arena_new(&n->graph->arena, to->tensor->size, sizeof *to->gradient);
     }
-    if (!c->gradient.outputs) probe_want(&c->gradient, n->loss);
+    if (!c->gradient.outputs) probe_want(&c->gradient, n->objective);
 }
 
 static int check_open_probe(Check *c, Probe *p, void (*want)(void *context))
@@ -307,8 +307,11 @@ static int check_open(Check *c)
         status = error_set(e, NUDGE_INPUT, "%s: is a model; to check its gradients, name its recipe.yaml",
                            c->job->operand[0]);
     if (!status) status = examined_train(&c->examined, 0);
-    /* Parts of a batch would have gradients that are summed; the sum is the same. */
-    return status ? status : settings_set(&c->examined.model->settings, "micro", "1", "check", e);
+    /* Parts of a batch would have gradients that are summed; the sum is the same. What is frozen has a gradient, too. */
+    static const char *const undone[] = {"micro", "freeze", "groups"};
+    for (size_t i = 0; !status && i < sizeof undone / sizeof *undone; i++)
+        status = settings_set(&c->examined.model->settings, undone[i], "", "check", e);
+    return status;
 }
 
 int job_check(Job *job)

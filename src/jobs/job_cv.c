@@ -54,7 +54,7 @@ static void cv_choose_figures(Crossing *c, const Metrics *m)
     const MetricsFigure *figure = metrics_figures(&count), *first = metrics_main(m);
     c->figure[c->figures++] = first;
     for (size_t i = 0; i < count && c->figures < CV_FIGURES; i++)
-        if (figure[i].classes == first->classes && figure + i != first && isfinite(figure[i].value(m, false)))
+        if (figure[i].kind == first->kind && figure + i != first && isfinite(figure[i].value(m, false)))
             c->figure[c->figures++] = figure + i;
 }
 

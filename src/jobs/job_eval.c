@@ -2,6 +2,13 @@
 #include "jobs/job.h"
 
 #include "jobs/judged.h"
+#include <math.h>
+
+/* What a byte of the text costs, whatever the tokens are. */
+static double eval_bits(const Judged *j, const Metrics *m)
+{
+    return m->log_loss / log(2) / textdata_bytes(&j->rows, &j->tokens, j->order, j->count);
+}
 
 static int eval_say(Job *job, const Judged *j, double loss, const Metrics *m)
 {
@@ -11,6 +18,8 @@ static int eval_say(Job *job, const Judged *j, double loss, const Metrics *m)
     text_print(&text, ": loss %s (%s)\n", number_print_short(number, loss, 5),
                settings_text(&j->model->settings, "loss"));
     metrics_text(m, j->names, &text);
+    double bits = j->tokens.count ? eval_bits(j, m) : (double)NAN;
+    if (j->tokens.count) text_print(&text, "bits_per_byte     %10s\n", number_print_short(number, bits, 4));
     JsonWriter w = job_begin(&json, "result");
     json_key(&w, "part");
     json_string(&w, j->part);
@@ -19,6 +28,7 @@ static int eval_say(Job *job, const Judged *j, double loss, const Metrics *m)
     json_key(&w, "loss");
     json_number(&w, loss);
     metrics_json(m, j->names, &w);
+    if (j->tokens.count) json_key(&w, "bits_per_byte"), json_number(&w, bits);
     return job_say(job, "result", &text, &w);
 }
 

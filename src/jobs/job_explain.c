@@ -21,6 +21,12 @@ static int explain_say_row(Job *job, Examined *from, size_t step)
     Text text = {0}, json = {0};
     int status = job_count(job, "row", 1, from->rows->rows, &x.row);
     x.row--;
+    if (!status && from->rows->vocabulary)
+        status = error_set(
+            job->error, NUDGE_INPUT,
+            "--row: shows how numbers become a prediction, but %s is text; without --row it shows how "
+            "gradients shrink or grow",
+            from->file);
     if (!status) status = explain_row(&x, job->error);
     if (!status) {
         explain_print(&x, &text);

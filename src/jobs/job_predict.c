@@ -3,8 +3,10 @@
 #include "jobs/job.h"
 
 #include "data/idx.h"
+#include "data/textrows.h"
 #include "jobs/judged.h"
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { PREDICT_ROWS = 256 };
@@ -318,10 +320,100 @@ static int predict_images(Predicting *p, const char *file)
     if (status) return status;
     p->y = memory_new(PREDICT_ROWS * p->judged.model->outputs, sizeof *p->y);
     if (!p->y) status = error_memory(e);
-    if (!status) status = model_accepts(p->judged.model, &d, false, e);
+    if (!status) status = judged_fits(&p->judged, &d, file, false, e);
     if (!status) status = predict_say_header(p);
     if (!status) status = predict_all(p, &d);
     dataset_free(&d);
+    return status;
+}
+
+/* ---- Texts --------------------------------------------------------------------------------------------- */
+
+/* How likely a line is, as rows of a text. */
+static int predict_score(Predicting *p, const TokenList *list, const char *name, double *loss)
+{
+    const Model *m = p->judged.model;
+    TextLayout how = {m->task.features, true, m->task.positions > 1, false, 0};
+    Dataset d;
+    int status = textrows_make(&d, &p->judged.tokens, list, &how, name, p->job->error);
+    if (status) return status;
+    status = model_evaluate(m, &d, NULL, d.rows, loss, NULL, p->job->error);
+    dataset_free(&d);
+    return status;
+}
+
+static int predict_say_line(Predicting *p, const char *line, size_t tokens, double loss)
+{
+    Text text = {0}, json = {0};
+    predict_print_cell(line, &text);
+    text_print(&text, ",%zu,", tokens);
+    text_number(&text, loss);
+    text_put(&text, ',');
+    text_number(&text, exp(loss));
+    JsonWriter w = job_begin(&json, "row");
+    json_key(&w, "text"), json_string(&w, line);
+    json_key(&w, "tokens"), json_integer(&w, (int64_t)tokens);
+    json_key(&w, "loss"), json_number(&w, loss);
+    json_key(&w, "perplexity"), json_number(&w, exp(loss));
+    p->rows++;
+    return job_say(p->job, "row", &text, &w);
+}
+
+/* A blank line is no sample, and has no row. */
+static int predict_line(Predicting *p, const char *name, const char *line, size_t length)
+{
+    TokenList list = {0};
+    double loss = 0;
+    int status =
+        length ? tokens_encode(&p->judged.tokens, &list, name, line, length, p->job->error) : NUDGE_OK;
+    if (!status && list.count) status = predict_score(p, &list, name, &loss);
+    if (!status && list.count) status = predict_say_line(p, line, list.count + 1, loss);
+    memory_release(list.id);
+    return status;
+}
+
+/* The lines that are complete, each made a string; `end`: the last one needs no line end. */
+static int predict_lines(Predicting *p, Text *text, const char *file, size_t *line, bool end)
+{
+    char name[128], *s = text->s, *last = text->s + text->length;
+    int status = NUDGE_OK;
+    while (s < last && !status && !p->job->stopped) {
+        char *stop = memchr(s, '\n', (size_t)(last - s));
+        if (!stop && !end) break;
+        if (!stop) stop = last;
+        size_t length = (size_t)(stop - s) - (stop > s && stop[-1] == '\r');
+        s[length] = 0;
+        snprintf(name, sizeof name, "%s:%zu", file, ++*line);
+        status = predict_line(p, name, s, length);
+        s = stop < last ? stop + 1 : last;
+    }
+    text->length = (size_t)(last - s);
+    memmove(text->s, s, text->length);
+    return status ? status : predict_say_progress(p);
+}
+
+static int predict_text(Predicting *p, const char *file)
+{
+    Error *e = p->job->error;
+    Text text = {0};
+    Stream *stream;
+    char block[4096];
+    size_t got = 1, line = 0;
+    nudge_event header = {"row", "text,tokens,loss,perplexity", NULL, 0, 0, 0, 0, (double)NAN, (double)NAN};
+    if (job_option(p->job, "keep"))
+        return error_set(e, NUDGE_INPUT, "%s: --keep: is about the columns of a table, and this is a text",
+                         file);
+    if (stream_open(&stream, file, e)) return e->status;
+    int status = job_event(p->job, &header);
+    while (!status && got && !p->job->stopped) {
+        status = stream_read(stream, block, sizeof block, &got, e);
+        if (!status) text_append(&text, block, got);
+        if (!status && text.failed) status = error_memory(e);
+        if (!status && text.length)
+            status = predict_lines(p, &text, strcmp(file, "-") ? file : "stdin", &line, !got);
+    }
+    stream_close(stream);
+    text_free(&text);
     return status;
 }
 
@@ -330,6 +422,11 @@ static int predict_images(Predicting *p, const char *file)
 static int predict_file(Predicting *p, const char *file)
 {
     bool idx, table = p->judged.columns.count;
+    if (p->judged.tokens.count) return predict_text(p, file);
+    if (!table && !strcmp(file, "-"))
+        return error_set(p->job->error, NUDGE_INPUT,
+                         "stdin: the model was trained on IDX files, which are not read from there; name a file "
+                         "of images");
     if (jobdata_is_idx(file, &idx, p->job->error)) return p->job->error->status;
     if (idx != table) return table ? predict_table(p, file) : predict_images(p, file);
     return error_set(p->job->error, NUDGE_INPUT, "%s: is %s, but the model was trained on %s; give %s", file,

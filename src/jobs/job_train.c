@@ -30,6 +30,9 @@ static int train_resumed(Training *t, const char *directory)
     if (job->operands)
         return error_set(job->error, NUDGE_INPUT,
                          "train: --resume goes on with the data of its run; leave out %s", job->operand[0]);
+    if (settings_is_set(&job->given, "output"))
+        return error_set(job->error, NUDGE_INPUT, "train: --resume goes on in %s; leave out --output %s", directory,
+                         settings_text(&job->given, "output"));
     text_print(&t->directory, "%s", directory);
     path_within(&path, directory, "recipe.yaml");
     int status = rundir_check(directory, job->error);
@@ -106,6 +109,16 @@ static void train_print_inputs(const Training *t, Text *out)
     if (categories) train_print_some(out, categories, "column of categories", "columns of categories");
 }
 
+/* "32,033 lines · 228,145 tokens, 27 different (char)" */
+static void train_print_text(const Training *t, Text *out)
+{
+    const TextData *d = &t->data.text;
+    train_print_some(out, d->list.count, "token", "tokens");
+    text_print(out, ", %zu different (%s) · ", d->tokens.count, settings_text(&t->settings, "tokens"));
+    train_print_some(out, t->data.rows.rows, "row", "rows");
+    text_print(out, " of %zu · %s: next", d->context, d->lines ? "line by line" : "one text");
+}
+
 /* "60,000 images of 28x28" */
 static void train_print_samples(const Dataset *d, Text *out)
 {
@@ -132,9 +145,13 @@ static void train_print_target(const Training *t, Text *out)
 static void train_print_data(const Training *t, Text *out)
 {
     text_print(out, "%s · ", t->data.file);
-    t->data.table ? train_print_inputs(t, out) : train_print_samples(&t->data.rows, out);
-    text_print(out, " · ");
-    train_print_target(t, out);
+    if (t->data.text.tokens.count) {
+        train_print_text(t, out);
+    } else {
+        t->data.table ? train_print_inputs(t, out) : train_print_samples(&t->data.rows, out);
+        text_print(out, " · ");
+        train_print_target(t, out);
+    }
     text_print(out, " · ");
     if (t->data.validation.rows)
         train_print_some(out, t->data.validation.rows, "validation row", "validation rows");
@@ -217,10 +234,11 @@ static void train_print_next(Training *t, Text *out)
     Text directory = {0};
     path_quote(&directory, text_end(&t->directory));
     const char *run = text_end(&directory);
+    bool text = t->data.text.tokens.count;
     bool measure = !t->data.table || settings_named(&t->settings, "data", "test");
     text_print(out, measure ? "%s   next: nudge eval %s" : "%s   next: nudge predict %s new.csv",
                text_end(&t->directory), run);
-    text_print(out, "   or   nudge explain %s", run);
+    text_print(out, text ? "   or   nudge sample %s" : "   or   nudge explain %s", run);
     out->failed |= directory.failed;
     text_free(&directory);
 }

@@ -46,24 +46,58 @@ static int jobdata_open_idx(Dataset *rows, const char *const *file, size_t files
     if (files > 2)
         return error_set(e, NUDGE_INPUT, "%s: is the third file; a list names images and labels, no more",
                          file[2]);
-    return error_set(e, NUDGE_INPUT, "%s: has images without labels; give both: data=[IMAGES, LABELS]",
+    return error_set(e, NUDGE_INPUT, "%s: has images without labels; give both, one after the other",
                      file[0]);
 }
 
-/* What is said about columns does not fit images. */
-static int jobdata_no_columns(const Settings *s, const char *file, Error *e)
+/* What is said about columns does not fit images and texts. */
+static int jobdata_no_columns(const Settings *s, const char *file, const char *what, Error *e)
 {
     static const char *const keys[] = {"target", "ignore", "missing", "weight", "delimiter", "header"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (settings_is_set(s, keys[i]))
             return error_set(e, NUDGE_INPUT,
-                             "%s: %s: is about the columns of a table, but %s is an IDX file; remove it",
-                             settings_origin(s, keys[i]), keys[i], file);
+                             "%s: %s: is about the columns of a table, but %s is %s; remove it",
+                             settings_origin(s, keys[i]), keys[i], file, what);
+    return NUDGE_OK;
+}
+
+static int jobdata_refuse_idx(const Settings *s, const char *file, Error *e)
+{
     const char *task = settings_text(s, "task");
-    if (task && !strcmp(task, "regress"))
+    int status = jobdata_no_columns(s, file, "an IDX file", e);
+    if (!status && task && !strcmp(task, "regress"))
         return error_set(e, NUDGE_INPUT,
                          "%s: task: the labels in an IDX file are classes; write task=classify",
                          settings_origin(s, "task"));
+    return status;
+}
+
+/* ---- Text ---------------------------------------------------------------------------------------------- */
+
+static int jobdata_open_text(JobData *d, const Settings *s, const Setting *files, Error *e)
+{
+    const char *task = settings_text(s, "task");
+    int status = jobdata_no_columns(s, d->file, "read as text", e);
+    if (!status && task && strcmp(task, "next"))
+        return error_set(
+            e, NUDGE_INPUT,
+            "%s: task: %s is about a target, but %s is read as text, in which the next token is to be "
+            "told; write task=next",
+            settings_origin(s, "task"), task, d->file);
+    return status ? status : textdata_open(&d->text, &d->rows, s, files, &d->warnings, e);
+}
+
+/* What is said about text does not fit tables and images. */
+static int jobdata_no_text(const Settings *s, const char *file, Error *e)
+{
+    static const char *const keys[] = {"context", "lines"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (settings_is_set(s, keys[i]))
+            return error_set(e, NUDGE_INPUT,
+                             "%s: %s: is about text; to read %s as text, say of which tokens: "
+                             "tokens=char",
+                             settings_origin(s, keys[i]), keys[i], file);
     return NUDGE_OK;
 }
 
@@ -138,6 +172,16 @@ static int jobdata_open_table(JobData *d, const char *file, const Settings *s, E
 
 /* ---- For training -------------------------------------------------------------------------------------- */
 
+/* The classes in a table are counted; images may lack some of them. */
+static int jobdata_classes(JobData *d, const Settings *s, Error *e)
+{
+    size_t found = d->rows.classes, wanted = (size_t)settings_integer(s, "classes");
+    if (!settings_is_set(s, "classes") || wanted == found) return NUDGE_OK;
+    if (!d->table && wanted > found) return d->rows.classes = wanted, NUDGE_OK;
+    return error_set(e, NUDGE_INPUT, "%s: classes: is %zu, but %s has %zu; leave it out",
+                     settings_origin(s, "classes"), wanted, d->file, found);
+}
+
 int jobdata_open(JobData *d, const Settings *s, Error *e)
 {
     *d = (JobData){0};
@@ -150,10 +194,12 @@ int jobdata_open(JobData *d, const Settings *s, Error *e)
     const char *file[] = {setting_item(train, 0), setting_item(train, 1), setting_item(train, 2)};
     bool idx = train->count > 1;
     d->file = strcmp(file[0], "-") ? file[0] : "stdin";
+    if (textdata_is(s, file[0])) return jobdata_open_text(d, s, train, e);
+    if (jobdata_no_text(s, d->file, e)) return e->status;
     if (!idx && jobdata_is_idx(file[0], &idx, e)) return e->status;
-    if (!idx) return jobdata_open_table(d, file[0], s, e);
-    int status = jobdata_no_columns(s, file[0], e);
-    return status ? status : jobdata_open_idx(&d->rows, file, train->count, e);
+    int status = idx ? jobdata_refuse_idx(s, file[0], e) : jobdata_open_table(d, file[0], s, e);
+    if (!status && idx) status = jobdata_open_idx(&d->rows, file, train->count, e);
+    return status ? status : jobdata_classes(d, s, e);
 }
 
 static int jobdata_split(JobData *d, const Model *m, Error *e)
@@ -188,6 +234,8 @@ static int jobdata_read_validation(JobData *d, const Model *m, Error *e)
 {
     const Setting *part = settings_named(&m->settings, "data", "validation");
     if (!part) return NUDGE_OK;
+    if (d->text.tokens.count)
+        return textdata_load_setting(&d->validation, &d->text.tokens, m, part, false, &d->warnings, e);
     const char *file[] = {setting_item(part, 0), setting_item(part, 1), setting_item(part, 2)};
     return jobdata_load(&d->validation, &d->columns, &m->settings, file, part->count, model_real(m),
                         &d->warnings, e);
@@ -195,7 +243,9 @@ static int jobdata_read_validation(JobData *d, const Model *m, Error *e)
 
 int jobdata_measure(JobData *d, Model *m, Error *e)
 {
-    int status = jobdata_split(d, m, e);
+    bool text = d->text.tokens.count;
+    int status = text ? textdata_suit(&d->text, &d->rows, m, d->file, e) : NUDGE_OK;
+    if (!status) status = jobdata_split(d, m, e);
     if (!status && d->table)
         status = columns_measure(&d->columns, &d->rows, d->order, d->rows.rows - d->held, e);
     if (!status && d->table) status = jobdata_standards(d, m, e);
@@ -205,6 +255,7 @@ int jobdata_measure(JobData *d, Model *m, Error *e)
 void jobdata_free(JobData *d)
 {
     columns_free(&d->columns);
+    textdata_free(&d->text);
     dataset_free(&d->rows);
     dataset_free(&d->validation);
     text_free(&d->warnings);
@@ -258,6 +309,8 @@ int jobdata_part(Dataset *part, const Dataset *from, const size_t *rows, size_t 
 {
     *part = *from;
     part->rows = n;
+    part->start = NULL;
+    part->slide = 0;
     part->x = part->owned[0] = memory_new(n, from->features * data_size(from->x_type));
     part->t = part->owned[1] = memory_new(n, from->targets * data_size(from->t_type));
     double *weight = memory_new(n, sizeof *weight);

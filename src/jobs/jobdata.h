@@ -1,16 +1,18 @@
-/* jobdata.h: from the files that settings or operands name to datasets: tables by columns, IDX files as they are. For
- * the jobs that train or measure. */
+/* jobdata.h: from the files that settings or operands name to datasets: tables by columns, texts by tokens, IDX files as
+ * they are. For the jobs that train or measure. */
 #ifndef JOBS_JOBDATA_H
 #define JOBS_JOBDATA_H
 
 #include "data/encode.h"
+#include "jobs/textdata.h"
 #include "train/model.h"
 
 /* What a run reads. */
 typedef struct JobData {
     const char *file;   /* the first that was read, as messages name it; the settings own it */
-    bool table;         /* a CSV, with columns; else IDX */
+    bool table;         /* a CSV, with columns; else IDX or text */
     Columns columns;    /* of a table */
+    TextData text;      /* of a text; without tokens of anything else */
     Dataset rows;       /* with targets; missing numbers are NaN until jobdata_measure */
     Dataset validation; /* of a file of its own; 0 rows: there is none */
     Text warnings;      /* a line each */
@@ -25,7 +27,7 @@ int jobdata_open(JobData *d, const Settings *s, Error *e);
  * and reads the validation file, if there is one. */
 int jobdata_measure(JobData *d, Model *m, Error *e);
 
-/* Rows of a file (or images and labels) for a model that was trained: its columns decide. `options` may set delimiter
+/* Rows of a file (or images and labels) for a model that was trained on no text: its columns decide. `options` may set delimiter
  * and header. */
 int jobdata_load(Dataset *rows, const Columns *k, const Settings *options, const char *const *file,
                  size_t files, DataType real, Text *warnings, Error *e);

@@ -15,22 +15,29 @@ int judged_open_model(Judged *j, Job *job)
     int status = decide_threads(&job->given, e);
     if (!status) status = model_open(&j->model, job->operand[0], &job->given, e);
     if (!status) status = jobdata_columns(&j->columns, j->model, e);
+    if (!status) status = textdata_tokens(&j->tokens, j->model, e);
     return status ? status : jobdata_class_names(&j->names, &j->columns, e);
 }
 
 static int judged_load(Judged *j, const Settings *options, const char *const *file, size_t files,
                        Text *warnings, Error *e)
 {
-    text_print(&j->file, "%s", file[0]);
+    text_print(&j->file, "%s", strcmp(file[0], "-") ? file[0] : "stdin");
     if (j->file.failed) return error_memory(e);
+    if (j->tokens.count)
+        return textdata_load(&j->rows, &j->tokens, j->model, file, files, false, warnings, e);
     return jobdata_load(&j->rows, &j->columns, options, file, files, model_real(j->model), warnings, e);
 }
 
-/* Loads the files that a setting of the recipe names. */
-static int judged_load_setting(Judged *j, const Settings *s, const Setting *setting, Text *warnings, Error *e)
+/* Loads the files that a setting of the recipe names; `train`: those that it was trained on. */
+static int judged_load_setting(Judged *j, const Settings *s, const Setting *setting, bool train,
+                               Text *warnings, Error *e)
 {
     const char *file[] = {setting_item(setting, 0), setting_item(setting, 1), setting_item(setting, 2)};
-    return judged_load(j, s, file, setting->count, warnings, e);
+    if (!j->tokens.count) return judged_load(j, s, file, setting->count, warnings, e);
+    text_print(&j->file, "%s", file[0]);
+    if (j->file.failed) return error_memory(e);
+    return textdata_load_setting(&j->rows, &j->tokens, j->model, setting, train, warnings, e);
 }
 
 /* The recipe lies beside the model. */
@@ -42,7 +49,8 @@ static int judged_recipe(Settings *s, const char *model, Error *e)
     int status = directory.failed || path.failed ? error_memory(e) : NUDGE_OK;
     if (!status && !path_exists(text_end(&path)))
         status = error_set(e, NUDGE_INPUT,
-                           "%s: has no recipe.yaml beside it that names its data; name a file: DATA", model);
+                           "%s: has no recipe.yaml beside it that names its data; name a file after it: %s data.csv",
+                           model, model);
     if (!status) status = recipe_read(text_end(&path), s, e);
     text_free(&directory);
     text_free(&path);
@@ -73,12 +81,13 @@ static int judged_find_rows(Judged *j, const Settings *s, const char *model, Tex
     const Setting *apart = judged_part(s, "test");
     j->part = "test";
     if (!apart) apart = judged_part(s, "validation"), j->part = "validation";
-    if (apart) return judged_load_setting(j, s, apart, warnings, e);
+    if (apart) return judged_load_setting(j, s, apart, false, warnings, e);
     const Setting *train = judged_part(s, "train");
     if (!train) train = judged_part(s, "");
     if (!train || !strcmp(setting_item(train, 0), "-"))
-        return error_set(e, NUDGE_INPUT, "%s: its recipe names no file of data; name one: DATA", model);
-    int status = judged_load_setting(j, s, train, warnings, e);
+        return error_set(e, NUDGE_INPUT, "%s: its recipe names no file of data; name one after it: %s data.csv",
+                         model, model);
+    int status = judged_load_setting(j, s, train, true, warnings, e);
     return status ? status : judged_split(j, e);
 }
 
@@ -92,6 +101,15 @@ static int judged_own_rows(Judged *j, Job *job, Text *warnings)
     return status;
 }
 
+int judged_fits(const Judged *j, const Dataset *d, const char *file, bool labelled, Error *e)
+{
+    size_t takes = j->model->task.features;
+    if (!d->rows || d->features == takes) return model_accepts(j->model, d, labelled, e);
+    return error_set(e, NUDGE_INPUT,
+                     "%s: its samples have %zu numbers each, but the model takes %zu; give data like that of the training",
+                     file, d->features, takes);
+}
+
 int judged_open(Judged *j, Job *job)
 {
     Text warnings = {0};
@@ -103,7 +121,7 @@ int judged_open(Judged *j, Job *job)
     else if (!status)
         status = judged_own_rows(j, job, &warnings);
     if (!j->order) j->count = j->rows.rows;
-    if (!status) status = model_accepts(j->model, &j->rows, true, e);
+    if (!status) status = judged_fits(j, &j->rows, j->file.s, true, e);
     if (!status) return job_warn(job, &warnings);
     text_free(&warnings);
     return status;
@@ -114,7 +132,8 @@ void judged_print(const Judged *j, Text *out)
     bool given = !strcmp(j->part, "given");
     text_print(out, "the ");
     job_print_count(out, j->count);
-    text_print(out, "%s%s row%s of %s", given ? "" : " ", given ? "" : j->part, j->count == 1 ? "" : "s",
+    const char *what = !j->tokens.count ? "row" : j->rows.start ? "window" : "line";
+    text_print(out, "%s%s %s%s of %s", given ? "" : " ", given ? "" : j->part, what, j->count == 1 ? "" : "s",
                j->file.s ? j->file.s : "");
 }
 
@@ -122,6 +141,7 @@ void judged_free(Judged *j)
 {
     model_free(j->model);
     columns_free(&j->columns);
+    tokens_free(&j->tokens);
     memory_release((void *)j->names);
     dataset_free(&j->rows);
     memory_release(j->order);

@@ -8,7 +8,8 @@
 
 typedef struct Judged {
     Model *model;
-    Columns columns;          /* count 0: it was trained on IDX files */
+    Columns columns;          /* count 0: it was trained on IDX files or text */
+    Tokens tokens;            /* count 0: it was not trained on text */
     const char *const *names; /* of classes, or NULL */
     Dataset rows;
     size_t *order, count; /* the rows that count; order NULL: all */
@@ -21,6 +22,9 @@ int judged_open_model(Judged *j, Job *job);
 
 /* The model and the rows of `nudge COMMAND MODEL [DATA [LABELS]]`; warns. */
 int judged_open(Judged *j, Job *job);
+
+/* model_accepts, whose message about rows of another size names their file. */
+int judged_fits(const Judged *j, const Dataset *d, const char *file, bool labelled, Error *e);
 
 /* "the 15 validation rows of iris.csv" */
 void judged_print(const Judged *j, Text *out);

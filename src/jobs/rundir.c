@@ -4,16 +4,17 @@
 #include "format/file.h"
 #include "jobs/paths.h"
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+/* No memory is needed for this, so that a lack of it never makes a run look absent. */
 static bool rundir_has(const char *directory, const char *name)
 {
-    Text path = {0};
-    path_within(&path, directory, name);
-    bool has = !path.failed && path_exists(text_end(&path));
-    text_free(&path);
-    return has;
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof path, "%s/%s", directory, name);
+    return length > 0 && (size_t)length < sizeof path && path_exists(path);
 }
 
 bool rundir_is_taken(const char *directory)

@@ -1,10 +1,10 @@
-/* attention.c: what sequence models are made of: embeddings, positions, attention, the transformer's block. Rows of text,
- * enumerated by rows.c.
+/* attention.c: what sequence models are made of: embeddings, positions, attention, the transformer's block. Rows of
+ * text, enumerated by rows.c.
  *
- * Sequences are [n, t, c], batch first. Names, shapes and initial values of parameters are PyTorch's (MultiheadAttention,
- * TransformerEncoderLayer); with fewer kv_heads than heads in_proj_weight has fewer rows for k and v. A mask says 1 where
- * something may be seen and 0 where not: [n, s] for positions that are padding, or [n, t, s]. An output layer that is
- * tied to the embedding is share(0, dense(n, bias=false)). */
+ * Sequences are [n, t, c], batch first. Names, shapes and initial values of parameters are PyTorch's
+ * (MultiheadAttention, TransformerEncoderLayer); with fewer kv_heads than heads in_proj_weight has fewer rows for k
+ * and v. A mask says 1 where something may be seen and 0 where not: [n, s] for positions that are padding, or [n, t,
+ * s]. An output layer that is tied to the embedding is share(0, dense(n, bias=false)). */
 #include "nn/rows.h"
 
 const Definition nn_attention[] = {
@@ -29,8 +29,8 @@ const Definition nn_attention[] = {
      "rotary(x[.., t, d], base=10000): h = d/2; a = iota(t, h)*base^(-2*iota(t, h, axis=1)/d); "
      "u, v = split(x, 2, axis=-1); concat(u*cos(a) - v*sin(a), v*cos(a) + u*sin(a), axis=-1)",
      NULL,
-     "places as rotations: of the pairs (i, i + d/2) by an angle that grows with the place (Su et al. 2021, in the order "
-     "of GPT-NeoX)",
+     "places as rotations: of the pairs (i, i + d/2) by an angle that grows with the place (Su et al. 2021, in "
+     "the order of GPT-NeoX)",
      0},
 
     /* ---- Attention ---- */
@@ -41,24 +41,27 @@ const Definition nn_attention[] = {
      "a = rank(mask) == 0 ? a : where(mask, a, -1e30); "
      "dropout(softmax(a), dropout) @ v",
      NULL,
-     "each of t queries gets the mean of s values, weighted by how well it fits their keys (Vaswani et al. 2017); causal: "
-     "the last query sees all, each before it one less; mask [.., t, s]: 0 where nothing is seen",
+     "each of t queries gets the mean of s values, weighted by how well it fits their keys (Vaswani et al. 2017); "
+     "causal: the last query sees all, each before it one less; mask [.., t, s]: 0 where nothing is seen",
      0},
     {"helper",
      "attend_heads(q[n, t, wide], k[n, s, narrow], v[n, s, narrow], heads, kv_heads, causal, rotary, mask, dropout): "
-     "r = heads/kv_heads; "
-     "q = q{n t (kv_heads r size) -> n kv_heads r t size}; k = k{n s (kv_heads size) -> n kv_heads 1 s size}; "
+     "heads_per_kv = heads/kv_heads; "
+     "q = q{n t (kv_heads heads_per_kv size) -> n kv_heads heads_per_kv t size}; "
+     "k = k{n s (kv_heads size) -> n kv_heads 1 s size}; "
      "v = v{n s (kv_heads size) -> n kv_heads 1 s size}; "
      "q = rotary ? rotary(q) : q; k = rotary ? rotary(k) : k; "
      "m = rank(mask) == 2 ? mask{n s -> n 1 1 1 s} : rank(mask) == 3 ? mask{n t s -> n 1 1 t s} : mask; "
-     "attend(q, k, v, causal, m, dropout){n kv_heads r t size -> n t (kv_heads r size)}",
-     NULL, "several heads side by side; r of them look at the same keys and values", 0},
+     "attend(q, k, v, causal, m, dropout)"
+     "{n kv_heads heads_per_kv t size -> n t (kv_heads heads_per_kv size)}",
+     NULL, "several heads side by side; heads_per_kv of them look at the same keys and values", 0},
     {"layer",
      "attention(x[n, t, c], heads, causal=false, kv_heads=heads, bias=true, rotary=false, dropout=0, mask=1 | "
      "w as in_proj_weight[(heads + 2*kv_heads)*size, c] ~ glorot, b as in_proj_bias[(heads + 2*kv_heads)*size] = 0): "
      "x{n t (heads size) -> n t heads size}; wide = heads*size; all = wide + kv_heads*size; "
      "z = bias ? x @ w' + b : x @ w'; "
-     "y = attend_heads(z[:, :, 0:wide], z[:, :, wide:all], z[:, :, all:], heads, kv_heads, causal, rotary, mask, dropout); "
+     "y = attend_heads(z[:, :, 0:wide], z[:, :, wide:all], z[:, :, all:], "
+     "heads, kv_heads, causal, rotary, mask, dropout); "
      "dense.out_proj(y, c, bias)",
      NULL,
      "each place of a sequence looks at all others (Vaswani et al. 2017); fewer kv_heads than heads: grouped queries "
@@ -93,16 +96,16 @@ const Definition nn_attention[] = {
      "block_norm(x, norm, bias): norm == layernorm ? layernorm(x, bias=bias) : norm == rmsnorm ? rmsnorm(x) : norm(x)",
      NULL, "a norm by its name", 0},
     {"layer",
-     "block(x[n, t, c], heads, mult=4, act=gelu, norm=layernorm, norm_first=true, causal=false, kv_heads=heads, bias=true, "
-     "rotary=false, dropout=0, mask=1): "
+     "block(x[n, t, c], heads, mult=4, act=gelu, norm=layernorm, norm_first=true, causal=false, kv_heads=heads, "
+     "bias=true, rotary=false, dropout=0, mask=1): "
      "a = attention.self_attn(norm_first ? block_norm.norm1(x, norm, bias) : x, "
      "heads, causal, kv_heads, bias, rotary, dropout, mask); "
      "y = x + dropout(a, dropout); y = norm_first ? y : block_norm.norm1(y, norm, bias); "
      "f = feed_forward(norm_first ? block_norm.norm2(y, norm, bias) : y, mult, act, bias, dropout); "
      "z = y + dropout(f, dropout); norm_first ? z : block_norm.norm2(z, norm, bias)",
      NULL,
-     "a transformer's layer: x plus attention, plus feed_forward of that (Vaswani et al. 2017); norms stand before each "
-     "(Xiong et al. 2020), or after the sum with norm_first=false",
+     "a transformer's layer: x plus attention, plus feed_forward of that (Vaswani et al. 2017); norms stand before "
+     "each (Xiong et al. 2020), or after the sum with norm_first=false",
      0},
 };
 const size_t nn_attention_count = sizeof nn_attention / sizeof *nn_attention;

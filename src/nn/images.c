@@ -4,12 +4,13 @@
 #include "nn/rows.h"
 
 const Definition nn_images[] = {
-    {"helper", "with_bias(y[batch, c, ..], b[c]): reshape(reshape(y, batch, c, -1) + b{c -> c 1}, shape(y))",
-     NULL, "a number of its own added to each channel", 0},
+    {"helper",
+     "beside(w[c], x): r = rank(x); r < 3 ? w : r == 3 ? w{c -> c 1} : r == 4 ? w{c -> c 1 1} : w{c -> c 1 1 1}",
+     NULL, "numbers of channels in a shape that meets x [n, c, ..]", 0},
     {"layer",
      "conv(x[batch, c, ..], n, size, stride=1, padding=0, dilation=1, groups=1, bias=true "
      "| weight[kernel_shape(x, n, size, groups)] ~ he, b as bias[n] = 0): "
-     "y = convolve(x, weight, stride, padding, dilation, groups); bias ? with_bias(y, b) : y",
+     "y = convolve(x, weight, stride, padding, dilation, groups); bias ? y + beside(b, y) : y",
      NULL,
      "n channels, each a weighted sum of what a window over all channels sees (LeCun et al. 1989); the rank of x decides "
      "between Conv1d, Conv2d and Conv3d; padding=same keeps the size; groups=c is depthwise",
@@ -18,7 +19,7 @@ const Definition nn_images[] = {
      "deconv(x[batch, c, ..], n, size, stride=1, padding=0, output_padding=0, dilation=1, groups=1, bias=true "
      "| weight[kernel_shape(x, n, size, groups, true)] ~ he, b as bias[n] = 0): "
      "y = convolve_input(x, weight, stride, padding, dilation, groups, "
-     "unfolded(x, size, stride, padding, dilation, output_padding)); bias ? with_bias(y, b) : y",
+     "unfolded(x, size, stride, padding, dilation, output_padding)); bias ? y + beside(b, y) : y",
      NULL,
      "the transposed convolution, which enlarges (Zeiler et al. 2010; ConvTranspose): each element of x times a window of "
      "weights, summed where they overlap",
@@ -72,11 +73,11 @@ const Definition nn_images[] = {
      "batchnorm(x[batch, c, ..], momentum=.1, eps=1e-5 "
      "| weight[c] = 1, bias[c] = 0, running_mean[c] = 0, running_var[c] = 1): "
      "y = reshape(x, batch, c, -1); count = batch*dim(y, 2); "
-     "m = train ? mean(y, 0, 2) : running_mean{c -> 1 c 1}; "
-     "v = train ? var(y, 0, 2) : running_var{c -> 1 c 1}; "
-     "running_mean <- train ? (1 - momentum)*running_mean + momentum*reshape(m, c) : running_mean; "
-     "running_var <- train ? (1 - momentum)*running_var + momentum*count/max(count - 1, 1)*reshape(v, c) : running_var; "
-     "reshape((y - m)*(weight{c -> c 1}/sqrt(v + eps)) + bias{c -> c 1}, shape(x))",
+     "m = train ? reshape(mean(y, 0, 2), c) : running_mean; "
+     "v = train ? reshape(var(y, 0, 2), c) : running_var; "
+     "running_mean <- train ? (1 - momentum)*running_mean + momentum*m : running_mean; "
+     "running_var <- train ? (1 - momentum)*running_var + momentum*count/max(count - 1, 1)*v : running_var; "
+     "(x - beside(m, x))*beside(weight/sqrt(v + eps), x) + beside(bias, x)",
      NULL,
      "mean 0 and variance 1 over each channel of the batch, then a scale and shift that are learnt (Ioffe and Szegedy "
      "2015); prediction uses running means of both statistics, the variance as of a sample",

@@ -8,7 +8,8 @@
 
 const Definition nn_losses[] = {
     {"function",
-     "as_target(t, y): rank(t) < rank(y) ? (dim(y, -1) == 1 ? reshape(cast(t, real), shape(y)) : onehot(t, dim(y, -1))) "
+     "as_target(t, y): rank(t) < rank(y) "
+     "? (dim(y, -1) == 1 ? reshape(cast(t, real), shape(y)) : onehot(t, dim(y, -1))) "
      ": reshape(cast(t, real), shape(y))",
      NULL, "targets in the shape of y; class numbers become one-hot where y has a column for each class", 0},
     {"function",
@@ -96,8 +97,9 @@ const Definition nn_losses[] = {
      ": size(w) > 1 ? mean(cross_entropy_shares(y, w*((1 - smoothing)*t + smoothing/dim(y, -1)))) "
      ": mean(cross_entropy_shares(y, t, smoothing))",
      NULL,
-     "of logits y [n, .., c] against class numbers t [n, ..] or shares t [n, .., c]; smoothing as in Szegedy et al. 2015; "
-     "weights of the classes: (1, 2.5, ..); rows whose class number is ignore do not count",
+     "of logits y [n, .., c] against class numbers t [n, ..] or shares t [n, .., c]; "
+     "smoothing as in Szegedy et al. 2015; weights of the classes: (1, 2.5, ..); "
+     "rows whose class number is ignore do not count",
      0},
     {"loss", "bce(y, t): mean(bce_logits(y, as_target(t, y)))", NULL,
      "binary cross entropy of logits y: the net ends without sigmoid", 0},
@@ -112,8 +114,9 @@ const Definition nn_losses[] = {
      "is between the class and each other (Crammer and Singer 2001, as MultiMarginLoss)",
      0},
     {"loss",
-     "focal(y, t, gamma=2, alpha=nan): rank(t) < rank(y) ? (dim(y, -1) == 1 ? binary_focal(y, as_target(t, y), gamma, alpha) "
-     ": class_focal(y, t, gamma, alpha)) : binary_focal(y, as_target(t, y), gamma, alpha)",
+     "focal(y, t, gamma=2, alpha=nan): rank(t) < rank(y) "
+     "? (dim(y, -1) == 1 ? binary_focal(y, as_target(t, y), gamma, alpha) : class_focal(y, t, gamma, alpha)) "
+     ": binary_focal(y, as_target(t, y), gamma, alpha)",
      NULL,
      "cross entropy of logits with less weight on what is right already (Lin et al. 2017): of softmax against class "
      "numbers, else of sigmoid for each element; alpha: the weight of 1 against 0",
@@ -129,7 +132,8 @@ const Definition nn_losses[] = {
      "the pinball loss, least where a share q of the targets lies below y (Koenker and Bassett 1978); slope 1 - q at 0",
      0},
     {"loss",
-     "poisson(y, t, log_input=true, eps=1e-8): s = as_target(t, y); mean(log_input ? exp(y) - s*y : y - s*log(y + eps))",
+     "poisson(y, t, log_input=true, eps=1e-8): s = as_target(t, y); "
+     "mean(log_input ? exp(y) - s*y : y - s*log(y + eps))",
      NULL,
      "negative log-likelihood of counts t, without what does not depend on y; y is the logarithm of the rate, or the "
      "rate",
@@ -138,22 +142,22 @@ const Definition nn_losses[] = {
      "gaussian_nll(y, t): m, s = split(y, 2, axis=-1); e = m - reshape(cast(t, real), shape(m)); "
      "mean(s + e*e*exp(-s))/2",
      NULL,
-     "negative log-likelihood, without its constant, of a normal t; the first half of y's columns are means, the second "
-     "logarithms of variances (Nix and Weigend 1994)",
+     "negative log-likelihood, without its constant, of a normal t; the first half of y's columns are means, "
+     "the second logarithms of variances (Nix and Weigend 1994)",
      0},
     {"loss",
      "contrastive(y[n, d], t[n], margin=1): q = pair_squares(y); m = relu(margin - sqrt(max(q, 1e-12))); "
      "mean(where(same_class(t), q, m*m))*n/max(2*(n - 1), 1)",
      NULL,
-     "over all pairs of rows: half the squared distance within a class t, and of what lacks to the margin between classes "
-     "(Hadsell, Chopra and LeCun 2006)",
+     "over all pairs of rows: half the squared distance within a class t, and of what lacks to the margin "
+     "between classes (Hadsell, Chopra and LeCun 2006)",
      0},
     {"loss",
      "triplet(y[n, d], t[n], margin=1): a = pair_distances(y); s = same_class(t); "
      "mean(relu(amax(where(s, a, 0), 1) - amin(where(s, 1e30, a), 1) + margin))",
      NULL,
-     "for each row: its farthest of the same class t should be nearer, by a margin, than its nearest of another (Hermans, "
-     "Beyer and Leibe 2017, batch hard)",
+     "for each row: its farthest of the same class t should be nearer, by a margin, than its nearest of another "
+     "(Hermans, Beyer and Leibe 2017, batch hard)",
      0},
     {"loss",
      "info_nce(y[n, d], t[n, d], temperature=.07): "
@@ -171,8 +175,8 @@ const Definition nn_losses[] = {
      "mean(where(r < 1e27, r, zero_infinity ? 0 : inf))",
      NULL,
      "connectionist temporal classification (Graves et al. 2006): logits y [n, k, c] against rows of s labels that may "
-     "stand anywhere in order; a row shorter than s ends with blank or -1; each is divided by its length; inf where there "
-     "are too few steps",
+     "stand anywhere in order; a row shorter than s ends with blank or -1; each is divided by its length; inf where "
+     "there are too few steps",
      0},
 };
 const size_t nn_losses_count = sizeof nn_losses / sizeof *nn_losses;

@@ -27,8 +27,8 @@ const Definition nn_norms[] = {
      "y = groups_standard(x, groups, eps); "
      "reshape(per_channel(y, weight) + bias{c -> c 1}, shape(x))",
      NULL,
-     "mean 0 and variance 1 over each of so many groups of channels, then a scale and shift for each channel (Wu and He "
-     "2018)",
+     "mean 0 and variance 1 over each of so many groups of channels, then a scale and shift for each channel "
+     "(Wu and He 2018)",
      0},
     {"helper",
      "channels_learnt(y[n, c, k] | weight[c] = 1, bias[c] = 0): per_channel(y, weight) + bias{c -> c 1}",
@@ -37,8 +37,8 @@ const Definition nn_norms[] = {
      "instancenorm(x[n, c, ..], eps=1e-5, affine=false): "
      "y = groups_standard(x, c, eps); reshape(affine ? channels_learnt(y) : y, shape(x))",
      NULL,
-     "mean 0 and variance 1 over each channel of each example (Ulyanov, Vedaldi and Lempitsky 2016); affine: then a scale "
-     "and shift that are learnt",
+     "mean 0 and variance 1 over each channel of each example (Ulyanov, Vedaldi and Lempitsky 2016); affine: "
+     "then a scale and shift that are learnt",
      0},
 
     {"layer",
@@ -47,8 +47,8 @@ const Definition nn_norms[] = {
      "in training, a share p of the channels becomes 0 and the rest is enlarged (Tompson et al. 2015; Dropout2d)",
      0},
     {"layer", "drop_path(x[n, ..], p=.1): reshape(reshape(x, n, -1)*dropout(ones(n, 1), p), shape(x))", NULL,
-     "stochastic depth: in training, a share p of the examples becomes 0 and the rest is enlarged; stands at the end of "
-     "residual(...) (Huang et al. 2016)",
+     "stochastic depth: in training, a share p of the examples becomes 0 and the rest is enlarged; stands at the "
+     "end of residual(...) (Huang et al. 2016)",
      0},
 };
 const size_t nn_norms_count = sizeof nn_norms / sizeof *nn_norms;

@@ -17,8 +17,7 @@ const Definition nn_optimizers[] = {
      "w -= lr*(nesterov ? d + momentum*momentum_buffer : momentum_buffer)",
      NULL, "sgd with momentum; the first gradient enters undamped", 0},
     {"optimizer",
-     "sgd(w, g, t, lr=.01, momentum=0, dampening=0, nesterov=false, weight_decay=0, "
-     "decay_vectors=true): "
+     "sgd(w, g, t, lr=.01, momentum=0, dampening=0, nesterov=false, weight_decay=0, decay_vectors=true): "
      "decay = decay_of(rank(w), weight_decay, decay_vectors); "
      "momentum == 0 ? sgd_plain(w, g, lr, decay) "
      ": sgd_momentum(w, g, t, lr, momentum, dampening, nesterov, decay)",
@@ -42,7 +41,8 @@ const Definition nn_optimizers[] = {
      "| exp_avg[shape(w)] = 0, exp_avg_sq[shape(w)] = 0): "
      "exp_avg <- beta1*exp_avg + (1 - beta1)*g; "
      "exp_avg_sq <- beta2*exp_avg_sq + (1 - beta2)*g*g; "
-     "w <- w*(1 - lr*decay_of(rank(w), weight_decay, decay_vectors)) - adam_step(exp_avg, exp_avg_sq, t, lr, beta1, beta2, eps)",
+     "w <- w*(1 - lr*decay_of(rank(w), weight_decay, decay_vectors)) "
+     "- adam_step(exp_avg, exp_avg_sq, t, lr, beta1, beta2, eps)",
      NULL, "adam whose decay is of the weights, not through the gradient (Loshchilov and Hutter 2017)", 0},
     {"helper",
      "rmsprop_scale(g, alpha, eps, centered | square_avg[shape(g)] = 0): "

@@ -1,15 +1,15 @@
 /* recurrent.c: layers that walk along time. Rows of text, enumerated by rows.c.
  *
  * Input is [n, t, d], batch first; output [n, t, h], or [n, h] with sequence=false: where each direction ends. Names,
- * shapes and initial values of parameters are PyTorch's, so is the order of gates: lstm i f g o, gru r z n. A layer is
- * one product of all steps with weight_ih, then a loop with the product that has to wait for the step before. Steps
- * stand first while the loops run: [t, n, ..]. The loops stack what their gradient would have to compute again, the sums
- * before the gates; the weight gradients are products over all steps at once (autodiff/reversal.c). */
+ * shapes and initial values of parameters are PyTorch's, so is the order of gates: lstm i f g o, gru r z n. A layer
+ * is one product of all steps with weight_ih, then a loop with the product that has to wait for the step before.
+ * Steps stand first while the loops run: [t, n, ..]. The loops stack what their gradient would have to compute again,
+ * the sums before the gates; the weight gradients are products over all steps at once (autodiff/reversal.c). */
 #include "nn/rows.h"
 
 const Definition nn_recurrent[] = {
-    /* ---- One loop over time: z [t, n, gates*h] is what the inputs say, s and c where it starts; gives all of s and the
-     * last s (and c) ---- */
+    /* ---- One loop over time: z [t, n, gates*h] is what the inputs say, s and c where it starts; gives all of s and
+     * the last s (and c) ---- */
     {"helper",
      "rnn_steps(z[t, n, h], w[h, h], s[n, h], act): "
      "y = for k < t along z { s = act(z + s @ w'); s }; "
@@ -47,8 +47,10 @@ const Definition nn_recurrent[] = {
     /* ---- Layers ---- */
     {"helper",
      "recurrent_weights(d, h, gates, layer, bias | "
-     "wi as weight_ih_l(layer)[gates*h, d] ~ uniform(1/sqrt(h)), wh as weight_hh_l(layer)[gates*h, h] ~ uniform(1/sqrt(h)), "
-     "bi as bias_ih_l(layer)[gates*h] ~ uniform(1/sqrt(h)), bh as bias_hh_l(layer)[gates*h] ~ uniform(1/sqrt(h))): "
+     "wi as weight_ih_l(layer)[gates*h, d] ~ uniform(1/sqrt(h)), "
+     "wh as weight_hh_l(layer)[gates*h, h] ~ uniform(1/sqrt(h)), "
+     "bi as bias_ih_l(layer)[gates*h] ~ uniform(1/sqrt(h)), "
+     "bh as bias_hh_l(layer)[gates*h] ~ uniform(1/sqrt(h))): "
      "wi, wh, bias ? bi : 0, bias ? bh : 0",
      NULL, "of one layer", 0},
     {"helper",

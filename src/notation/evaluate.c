@@ -301,13 +301,24 @@ void evaluation_bind(Evaluation *e, const char *name, int64_t size, const char *
                      known->bound ? known->bound : "");
 }
 
+/* What a state means: the value that an earlier use of it in the graph has assigned, as the same layer of the batch's
+ * part before does. */
+static Node *evaluation_newest(Evaluation *e, Node *leaf)
+{
+    const Graph *g = e->graph;
+    for (size_t i = 0; leaf->leaf->role == ROLE_STATE && i < g->assignments; i++)
+        if (g->assignment[i].leaf == leaf) return g->assignment[i].value;
+    return leaf;
+}
+
 Value evaluate_entry(Evaluation *e, Entry *entry)
 {
     if (entry->kind == ENTRY_NUMBER) return value_number(e, entry->number);
     if (entry->kind == ENTRY_DECL) {
         Node *leaf = initial_leaf(e, (const Row *)entry->context, entry->decl, entry->value.scope);
         entry->kind = ENTRY_VALUE;
-        entry->value = value_node(leaf);
+        entry->value = value_node(evaluation_newest(e, leaf));
+        entry->leaf = leaf;
         entry->draft = NULL;
     }
     Value v = entry->value;

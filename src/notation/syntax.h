@@ -60,7 +60,8 @@ typedef struct Parameter { /* of a row: an input or a hyper-parameter */
 
 typedef struct Decl { /* a parameter of a layer, or a state */
     const char *name, *path;
-    const Syntax *number; /* stands in files after path and before ending: weight_ih_l(layer)_reverse; or NULL */
+    const Syntax
+        *number; /* stands in files after path and before ending: weight_ih_l(layer)_reverse; or NULL */
     const char *ending;
     int at;
     bool state; /* the text assigns it by <- */

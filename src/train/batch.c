@@ -56,6 +56,7 @@ double batch_step(Run *r, Model *m, double steps)
     m->steps++;
     run_set(r, RUN_T, (double)m->steps);
     run_set(r, RUN_STEPS, steps);
+    run_set(r, RUN_DROPS, m->drops);
     if (run_wants(r, RUN_SEED)) run_set(r, RUN_SEED, model_seed(m, m->steps));
     run_bind(r, RUN_LOSS, &result);
     run_go(r);

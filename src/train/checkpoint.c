@@ -37,7 +37,8 @@ static void sheet_number(Sheet *s, const char *key, double value)
 }
 
 /* Facts are written from the task, whatever the recipe left open. */
-static const char *const sheet_facts[] = {"features", "input", "task", "classes", "targets", "standardize"};
+static const char *const sheet_facts[] = {"features", "input",      "task",      "classes",
+                                          "targets",  "vocabulary", "positions", "standardize"};
 /* What is about this machine or this run's files. */
 static const char *const sheet_local[] = {"init", "isa"};
 
@@ -69,8 +70,10 @@ static void sheet_add_facts(Sheet *s)
 {
     const Task *task = &s->m->task;
     sheet_number(s, "features", (double)task->features);
-    sheet_note(s, "input", task->bytes ? "bytes" : "numbers");
-    sheet_note(s, "task", task->classify ? "classify" : "regress");
+    sheet_note(s, "input", task->vocabulary ? "tokens" : task->bytes ? "bytes" : "numbers");
+    if (task->vocabulary) sheet_number(s, "vocabulary", (double)task->vocabulary);
+    if (task->next) sheet_number(s, "positions", (double)task->positions);
+    sheet_note(s, "task", task->next ? "next" : task->classify ? "classify" : "regress");
     sheet_number(s, task->classify ? "classes" : "targets",
                  (double)(task->classify ? task->classes : task->targets));
     sheet_note(s, "standardize", task->standardize ? "true" : "false");
@@ -95,6 +98,10 @@ static const ProgressField progress_fields[] = {
     {"epoch_weight", offsetof(Progress, weight), false},
     {"best", offsetof(Progress, best), false},
     {"best_loss", offsetof(Progress, best_loss), false},
+    {"plateau_best", offsetof(Progress, plateau.best), false},
+    {"plateau_waited", offsetof(Progress, plateau.waited), false},
+    {"plateau_cooling", offsetof(Progress, plateau.cooling), false},
+    {"plateau_drops", offsetof(Progress, plateau.drops), false},
 };
 enum { PROGRESS_FIELDS = sizeof progress_fields / sizeof *progress_fields };
 
@@ -289,9 +296,12 @@ static int sheet_take_task(const Safetensors *f, const char *name, Task *task, E
 {
     const char *kind = safetensors_note(f, "task"), *input = safetensors_note(f, "input");
     const char *standardize = safetensors_note(f, "standardize");
-    bool classify = kind && !strcmp(kind, "classify");
+    bool next = kind && !strcmp(kind, "next"), classify = next || (kind && !strcmp(kind, "classify"));
     *task = (Task){.features = sheet_count(f, "features"),
                    .bytes = input && !strcmp(input, "bytes"),
+                   .vocabulary = sheet_count(f, "vocabulary"),
+                   .next = next,
+                   .positions = next ? sheet_count(f, "positions") : 1,
                    .classify = classify,
                    .classes = classify ? sheet_count(f, "classes") : 0,
                    .targets = classify ? 0 : sheet_count(f, "targets"),
@@ -440,7 +450,7 @@ static int checkpoint_take(const Safetensors *f, Model *m, Progress *p, Store *b
     if (!status) status = sheet_take_all(f, &m->store, STORE_ALL, "", intro, "the checkpoint", e);
     if (!status && p->best_epoch) status = checkpoint_best_weights(f, m, best, intro, e);
     if (!status) sheet_take_baseline(f, m);
-    if (!status) m->steps = p->step;
+    if (!status) m->steps = p->step, m->drops = p->plateau.drops;
     return status;
 }
 

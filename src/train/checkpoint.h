@@ -21,6 +21,7 @@ typedef struct Progress {
     uint64_t best_epoch, best_step; /* 0: none yet */
     double best, best_loss;         /* figure and validation loss of the best epoch */
     uint64_t waited;                /* epochs since the best one */
+    Plateau plateau;                /* what the schedule counts, if it follows the loss */
 } Progress;
 
 /* `weights`: the store to write, or NULL for the model's own. */

@@ -6,11 +6,38 @@
 
 enum { COURSE_BATCH = 32, COURSE_EPOCHS = 100 };
 
-static void course_length(Course *c)
+static bool course_driven(const Course *c)
+{
+    Blueprint *b = programs_lock(c->m->programs);
+    bool driven = blueprint_driven(b);
+    programs_unlock(c->m->programs);
+    return driven;
+}
+
+/* What looks at the loss along a line takes all rows, always in the same order. */
+static int course_drive(Course *c, Error *e)
+{
+    const Settings *s = &c->m->settings;
+    if (!course_driven(c)) return NUDGE_OK;
+    if (settings_is_set(s, "batch") && c->batch_rows < c->rows)
+        return error_set(e, NUDGE_INPUT,
+                         "%s: batch: %s takes all %zu rows that it trains on at once; leave batch out",
+                         settings_origin(s, "batch"), settings_text(s, "optimizer"), c->rows);
+    c->batch_rows = c->rows;
+    c->shuffle = false;
+    return lbfgs_open(&c->lbfgs, c->m, e);
+}
+
+static void course_batch(Course *c)
 {
     const Settings *s = &c->m->settings;
     int64_t batch = settings_is_set(s, "batch") ? settings_integer(s, "batch") : COURSE_BATCH;
     c->batch_rows = (uint64_t)batch < c->rows ? (size_t)batch : c->rows;
+}
+
+static void course_length(Course *c)
+{
+    const Settings *s = &c->m->settings;
     uint64_t each = course_epoch_steps(c);
     if (settings_is_set(s, "steps")) {
         c->steps = (uint64_t)settings_integer(s, "steps");
@@ -21,16 +48,62 @@ static void course_length(Course *c)
     }
 }
 
+/* Each class gets the same weight in all, the sum of weights stays. share [classes]: the weights of the classes. */
+static void course_weigh(Course *c, double *share)
+{
+    const int32_t *class = c->data->t;
+    double total = 0, classes = 0;
+    for (size_t i = 0; i < c->rows; i++) {
+        double weight = c->data->weight ? c->data->weight[c->order[i]] : 1;
+        share[class[c->order[i]]] += weight;
+        total += weight;
+    }
+    for (size_t k = 0; k < c->m->task.classes; k++)
+        classes += share[k] > 0;
+    for (size_t i = 0; i < c->rows; i++) {
+        size_t row = c->order[i];
+        double weight = c->data->weight ? c->data->weight[row] : 1;
+        c->weight[row] = weight > 0 ? weight * total / (classes * share[class[row]]) : 0;
+    }
+}
+
+static int course_balance(Course *c, Error *e)
+{
+    const Settings *s = &c->m->settings;
+    if (!settings_flag(s, "balance")) return NUDGE_OK;
+    if (!c->m->task.classify || c->data->targets != 1)
+        return error_set(
+            e, NUDGE_INPUT,
+            "%s: balance: weights the classes of a target, but here rows have no class; leave it out",
+            settings_origin(s, "balance"));
+    double *share = memory_zero(c->m->task.classes, sizeof *share);
+    c->weight = memory_zero(c->data->rows, sizeof *c->weight);
+    if (share && c->weight) course_weigh(c, share);
+    memory_release(share);
+    return share && c->weight ? NUDGE_OK : error_memory(e);
+}
+
+static int course_prepare(Course *c, Error *e)
+{
+    Model *m = c->m;
+    int status = course_drive(c, e);
+    course_length(c);
+    if (!status) status = course_balance(c, e);
+    if (!status) status = augment_open(&c->augment, m, c->data, c->batch_rows, e);
+    if (!status) status = model_loss_adds(m, &c->adds, e);
+    bool weighted = c->data->weight || c->weight;
+    return status ? status : batch_new(&c->batch, m, c->batch_rows, weighted, e);
+}
+
 int course_open(Course *c, Model *m, const Dataset *data, const size_t *order, size_t rows, Error *e)
 {
     *c = (Course){.m = m, .data = data, .order = order, .rows = rows};
     const Settings *s = &m->settings;
-    course_length(c);
     c->seed = (uint64_t)settings_integer(s, "seed");
     c->shuffle = settings_flag(s, "shuffle");
     c->scheduled = strcmp(settings_text(s, "schedule"), "constant") != 0;
-    int status = model_loss_adds(m, &c->adds, e);
-    if (!status) status = batch_new(&c->batch, m, c->batch_rows, data->weight != NULL, e);
+    course_batch(c);
+    int status = course_prepare(c, e);
     c->turn = memory_new(rows, sizeof *c->turn);
     c->norms = memory_zero(m->groups + 1, data_size(model_real(m)));
     if (!status && !(c->turn && c->norms)) status = error_memory(e);
@@ -43,6 +116,9 @@ void course_close(Course *c)
     for (size_t i = 0; i < c->runs; i++)
         run_end(&c->run[i].run);
     batch_free(&c->batch);
+    augment_close(&c->augment);
+    lbfgs_close(&c->lbfgs);
+    memory_release(c->weight);
     memory_release(c->turn);
     memory_release(c->norms);
     *c = (Course){0};
@@ -64,10 +140,12 @@ void course_take(Course *c, const Progress *p)
         memcpy(c->turn, c->order, c->rows * sizeof *c->turn);
         if (c->shuffle) dataset_shuffle(c->turn, c->rows, c->seed, p->epoch);
         dataset_slide(&c->view, c->data, c->seed, p->epoch);
+        if (c->weight) c->view.weight = c->weight;
         c->turned = p->epoch + 1;
     }
     size_t n = course_ends_epoch(c, p) ? c->rows - (size_t)p->row : c->batch_rows;
     batch_take(&c->batch, c->m, &c->view, c->turn + p->row, n);
+    augment_batch(&c->augment, &c->batch, c->turn + p->row, p->epoch);
 }
 
 /* The program for the batch; it stays with the course. There are at most four: with norms or without, for whole
@@ -86,13 +164,37 @@ static Run *course_run(Course *c, bool norms, Error *e)
     return &new->run;
 }
 
+/* Norms are those before the step, so a program of its own is asked for them. */
+static int course_search(Course *c, bool norms, double *loss, Error *e)
+{
+    double unused[2];
+    Run *r = norms ? course_run(c, true, e) : NULL;
+    if (norms && !r) return e->status;
+    if (r) {
+        run_bind(r, RUN_LOSS, &unused[0]);
+        run_bind(r, RUN_OBJECTIVE, &unused[1]);
+        run_bind(r, RUN_GRADIENT, c->lbfgs.real);
+        run_go(r);
+    }
+    if (!(r = course_run(c, false, e))) return e->status;
+    *loss = lbfgs_step(&c->lbfgs, r);
+    return NUDGE_OK;
+}
+
+static int course_update(Course *c, bool norms, double *loss, Error *e)
+{
+    if (c->lbfgs.size) return course_search(c, norms, loss, e);
+    Run *r = course_run(c, norms, e);
+    if (!r) return e->status;
+    *loss = batch_step(r, c->m, (double)c->steps);
+    return NUDGE_OK;
+}
+
 int course_step(Course *c, Progress *p, bool norms, double *loss, Error *e)
 {
     *loss = (double)NAN;
     if (c->batch.total > 0) {
-        Run *r = course_run(c, norms, e);
-        if (!r) return e->status;
-        *loss = batch_step(r, c->m, (double)c->steps);
+        if (course_update(c, norms, loss, e)) return e->status;
         p->loss += c->adds ? *loss : *loss * c->batch.total;
         p->weight += c->batch.total;
     } else {

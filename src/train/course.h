@@ -5,8 +5,10 @@
 #ifndef TRAIN_COURSE_H
 #define TRAIN_COURSE_H
 
+#include "train/augment.h"
 #include "train/batch.h"
 #include "train/checkpoint.h"
+#include "train/lbfgs.h"
 
 enum { COURSE_RUNS = 4 };
 
@@ -27,6 +29,9 @@ typedef struct Course {
     size_t *turn; /* the rows in the order of epoch `turned` - 1; 0: of none */
     uint64_t turned;
     Batch batch;
+    double *weight; /* of the data's rows, so that classes are balanced; NULL: the data's own */
+    Augment augment;
+    Lbfgs lbfgs; /* if it is the optimizer; else zeros */
     void *norms;                /* of the last step that was asked for them, reals [groups + 1] */
     CourseRun run[COURSE_RUNS]; /* programs in use */
     size_t runs;

@@ -3,6 +3,7 @@
 #include "train/fit.h"
 
 #include "format/file.h"
+#include "train/average.h"
 #include "train/divergence.h"
 #include "train/report.h"
 #include "train/trainlog.h"
@@ -29,9 +30,12 @@ typedef struct Fitting {
     uint64_t patience;
     double last_loss; /* of the last epoch, in training */
     Store best;
+    Average average;
     /* Going back. */
     Store anchor;
     Progress anchored;
+    bool lowered; /* lr has been lowered since */
+    Watch *watch; /* NULL: only the loss is looked at */
     /* Writing down. */
     Text checkpoint, model, log_path;
     Trainlog log;
@@ -99,7 +103,10 @@ static int fit_paths(Fitting *t)
 static int fit_position(Fitting *t)
 {
     int status = model_restart(t->m, t->error);
-    t->now = (Progress){.rows = t->f->rows, .best = (double)NAN, .best_loss = (double)NAN};
+    t->now = (Progress){.rows = t->f->rows,
+                        .best = (double)NAN,
+                        .best_loss = (double)NAN,
+                        .plateau = {.best = HUGE_VAL}};
     if (status || !t->f->resume) return status;
     status = checkpoint_load(t->m, &t->now, &t->best, text_end(&t->checkpoint), t->error);
     if (!status && t->now.rows != t->f->rows)
@@ -132,7 +139,9 @@ static int fit_save(Fitting *t)
     if (!t->f->directory) return NUDGE_OK;
     int status =
         checkpoint_save(t->m, &t->now, t->held ? &t->best : NULL, text_end(&t->checkpoint), t->error);
+    average_take(&t->average);
     if (!status) status = model_save(t->m, fit_weights(t), text_end(&t->model), t->error);
+    average_give_back(&t->average);
     if (status) return status;
     t->good = true;
     t->saved = report_seconds(&t->report);
@@ -143,10 +152,15 @@ static int fit_save(Fitting *t)
 
 /* ---- Going back ---- */
 
+static DivergenceGood fit_good(Fitting *t)
+{
+    return (DivergenceGood){t->good ? text_end(&t->checkpoint) : NULL, t->saved_step};
+}
+
 static int fit_diverged(Fitting *t, double loss)
 {
-    int status = divergence_explain(&t->course, &t->anchor, &t->anchored, t->now.step, loss,
-                                    t->good ? text_end(&t->checkpoint) : NULL, t->saved_step, t->error);
+    const DivergenceGood good = fit_good(t);
+    int status = divergence_explain(&t->course, &t->anchor, &t->anchored, t->now.step, loss, &good, t->error);
     if (fit_weights(t)) store_assign(&t->m->store, &t->best);
     return status;
 }
@@ -157,6 +171,7 @@ static void fit_drop_anchor(Fitting *t)
     if (store_broken(&t->m->store)) return;
     store_assign(&t->anchor, &t->m->store);
     t->anchored = t->now;
+    t->lowered = false;
 }
 
 static int fit_check(Fitting *t)
@@ -191,6 +206,15 @@ static int fit_evaluate(Fitting *t, double *loss, Metrics *metrics)
     return model_evaluate(t->m, t->judged, order, t->held, loss, metrics, t->error);
 }
 
+/* A state whose lr differs is no longer reached by repeating steps from before. */
+static int fit_schedule(Fitting *t, double loss)
+{
+    double drops = t->m->drops;
+    int status = t->course.scheduled ? model_judge(t->m, loss, &t->now.plateau, t->error) : NUDGE_OK;
+    t->lowered |= t->m->drops != drops;
+    return status;
+}
+
 /* What is due at the end of an epoch whose validation is done. metrics NULL: there is none. */
 static int fit_judge(Fitting *t, double loss, double validation_loss, const Metrics *metrics)
 {
@@ -201,6 +225,7 @@ static int fit_judge(Fitting *t, double loss, double validation_loss, const Metr
     t->now.waited++;
     int status = better ? fit_keep(t, value, judged) : NUDGE_OK;
     if (!status && t->logs) status = trainlog_row(&t->log, &t->now, loss, validation_loss, metrics, t->error);
+    if (!status) status = fit_schedule(t, judged);
     if (!status) report_epoch(&t->report, &t->now, loss, validation_loss, metrics, better);
     return status;
 }
@@ -209,9 +234,11 @@ static int fit_end_epoch(Fitting *t)
 {
     Metrics metrics = {0};
     double validation_loss = (double)NAN;
+    average_take(&t->average);
     int status = t->held ? fit_evaluate(t, &validation_loss, &metrics) : NUDGE_OK;
     if (!status)
         status = fit_judge(t, course_loss(&t->course, &t->now), validation_loss, t->held ? &metrics : NULL);
+    average_give_back(&t->average);
     metrics_free(&metrics);
     course_end_epoch(&t->now);
     return status;
@@ -240,15 +267,26 @@ static int fit_after(Fitting *t, double loss, bool row, bool ends)
     return status;
 }
 
+/* With anomaly: true. The model is left as it is before the step. */
+static int fit_watch(Fitting *t)
+{
+    if (!t->watch || !(t->course.batch.total > 0)) return NUDGE_OK;
+    const DivergenceGood good = fit_good(t);
+    int status = watch_step(t->watch, &t->now, &good, t->error);
+    if (status == NUDGE_DIVERGED && fit_weights(t)) store_assign(&t->m->store, &t->best);
+    return status;
+}
+
 static int fit_step(Fitting *t)
 {
     double loss;
     Course *c = &t->course;
-    if (t->now.step - t->anchored.step >= FIT_ANCHOR) fit_drop_anchor(t);
+    if (t->lowered || t->now.step - t->anchored.step >= FIT_ANCHOR) fit_drop_anchor(t);
     bool ends = course_ends_epoch(c, &t->now) || t->now.step + 1 == c->steps;
     bool row = t->log_every && (t->now.step + 1) % t->log_every == 0;
     course_take(c, &t->now);
-    int status = course_step(c, &t->now, t->logs && (row || ends), &loss, t->error);
+    int status = fit_watch(t);
+    if (!status) status = course_step(c, &t->now, t->logs && (row || ends), &loss, t->error);
     if (status) return status;
     if (c->batch.total > 0 && !isfinite(loss)) return fit_diverged(t, loss);
     return fit_after(t, loss, row, ends);
@@ -262,6 +300,7 @@ static int fit_conclude(Fitting *t)
     int status = fit_check(t);
     if (!status) status = fit_save(t);
     if (status) return status;
+    average_take(&t->average);
     if (fit_weights(t)) store_assign(&t->m->store, &t->best);
     f->stopped = t->report.stop;
     f->patient = !f->stopped && t->now.step < t->course.steps;
@@ -287,6 +326,9 @@ static int fit_begin(Fitting *t)
     if (!status) status = course_open(&t->course, t->m, t->f->data, t->order, t->f->rows, t->error);
     if (!status) status = fit_open_log(t);
     if (!status) status = store_copy(&t->anchor, &t->m->store, STORE_ALL, t->error);
+    if (!status) status = average_open(&t->average, t->m, t->error);
+    if (!status && settings_flag(&t->m->settings, "anomaly"))
+        status = watch_open(&t->watch, &t->course, t->error);
     if (status) return status;
     t->anchored = t->now;
     report_begin(&t->report, &t->course, t->now.step, t->f->listener, t->f->context);
@@ -298,7 +340,9 @@ static void fit_release(Fitting *t)
 {
     trainlog_close(&t->log);
     report_end(&t->report);
+    watch_close(t->watch);
     course_close(&t->course);
+    average_close(&t->average);
     store_free(&t->best);
     store_free(&t->anchor);
     text_free(&t->checkpoint);

@@ -11,11 +11,13 @@ enum { METRICS_SHOWN = 20 }; /* a confusion matrix of more classes is too wide t
 
 /* ---- Adding rows ---- */
 
-int metrics_begin(Metrics *m, size_t classes, size_t outputs, const double *baseline, Error *e)
+int metrics_begin(Metrics *m, MetricsKind kind, size_t outputs, const double *baseline, Error *e)
 {
-    *m = (Metrics){.classes = classes, .outputs = outputs, .baseline = baseline};
-    if (classes)
-        m->confusion = memory_zero(classes * classes, sizeof *m->confusion);
+    *m = (Metrics){.kind = kind, .outputs = outputs, .baseline = baseline};
+    m->classes = kind == METRICS_VALUES ? 0 : outputs;
+    if (kind == METRICS_TOKENS) return NUDGE_OK;
+    if (kind == METRICS_CLASSES)
+        m->confusion = memory_zero(outputs * outputs, sizeof *m->confusion);
     else
         m->target = memory_zero(outputs, sizeof *m->target);
     return m->confusion || m->target ? NUDGE_OK : error_memory(e);
@@ -38,12 +40,24 @@ static void metrics_add_score(Metrics *m, double score, bool positive, double we
         m->failed = true;
 }
 
+static void metrics_add_token(Metrics *m, const double *probability, size_t truth, double weight)
+{
+    if (metrics_argmax(probability, m->classes) == truth) m->right += weight;
+    if (!m->baseline) return;
+    if (metrics_argmax(m->baseline, m->classes) == truth) m->trivial_right += weight;
+    m->trivial_log_loss -= weight * log(fmax(m->baseline[truth], METRICS_LEAST));
+}
+
 void metrics_add_class(Metrics *m, const double *probability, size_t truth, double weight)
 {
     m->rows++;
     m->weight += weight;
-    m->confusion[truth * m->classes + metrics_argmax(probability, m->classes)] += weight;
     m->log_loss -= weight * log(fmax(probability[truth], METRICS_LEAST));
+    if (m->kind == METRICS_TOKENS) {
+        metrics_add_token(m, probability, truth, weight);
+        return;
+    }
+    m->confusion[truth * m->classes + metrics_argmax(probability, m->classes)] += weight;
     if (m->classes == 2) metrics_add_score(m, probability[1], truth == 1, weight);
 }
 
@@ -215,6 +229,25 @@ static double figure_log_loss(const Metrics *m, bool trivial)
     return sum / m->weight;
 }
 
+/* ---- Figures of tokens ---- */
+
+static double figure_token_loss(const Metrics *m, bool trivial)
+{
+    if (trivial && !metrics_knows(m)) return (double)NAN;
+    return (trivial ? m->trivial_log_loss : m->log_loss) / m->weight;
+}
+
+static double figure_perplexity(const Metrics *m, bool trivial)
+{
+    return exp(figure_token_loss(m, trivial));
+}
+
+static double figure_token_accuracy(const Metrics *m, bool trivial)
+{
+    if (trivial && !metrics_knows(m)) return (double)NAN;
+    return (trivial ? m->trivial_right : m->right) / m->weight;
+}
+
 /* ---- Figures of values: over all targets; r2 is the mean of theirs ---- */
 
 static double figure_rmse(const Metrics *m, bool trivial)
@@ -243,14 +276,17 @@ static double figure_r2(const Metrics *m, bool trivial)
 
 /* The first one for each task is the main one. */
 static const MetricsFigure metrics_table[] = {
-    {"accuracy", true, true, true, figure_accuracy},
-    {"balanced_accuracy", true, true, true, figure_balanced},
-    {"f1", true, true, true, figure_f1},
-    {"auc", true, true, false, figure_auc},
-    {"log_loss", true, false, false, figure_log_loss},
-    {"rmse", false, false, false, figure_rmse},
-    {"mae", false, false, false, figure_mae},
-    {"r2", false, true, false, figure_r2},
+    {"accuracy", METRICS_CLASSES, true, true, figure_accuracy},
+    {"balanced_accuracy", METRICS_CLASSES, true, true, figure_balanced},
+    {"f1", METRICS_CLASSES, true, true, figure_f1},
+    {"auc", METRICS_CLASSES, true, false, figure_auc},
+    {"log_loss", METRICS_CLASSES, false, false, figure_log_loss},
+    {"perplexity", METRICS_TOKENS, false, false, figure_perplexity},
+    {"accuracy", METRICS_TOKENS, true, true, figure_token_accuracy},
+    {"log_loss", METRICS_TOKENS, false, false, figure_token_loss},
+    {"rmse", METRICS_VALUES, false, false, figure_rmse},
+    {"mae", METRICS_VALUES, false, false, figure_mae},
+    {"r2", METRICS_VALUES, true, false, figure_r2},
 };
 enum { METRICS_FIGURES = sizeof metrics_table / sizeof *metrics_table };
 
@@ -260,23 +296,25 @@ const MetricsFigure *metrics_figures(size_t *count)
     return metrics_table;
 }
 
-int metrics_find(const char *name, bool classes, const MetricsFigure **figure, Error *e)
+int metrics_find(const char *name, MetricsKind kind, const MetricsFigure **figure, Error *e)
 {
+    static const char *const what[] = {"numbers", "classes", "tokens"};
     const char *names[METRICS_FIGURES];
     size_t count = 0;
     Text list = {0};
     for (size_t i = 0; i < METRICS_FIGURES; i++) {
         const MetricsFigure *f = &metrics_table[i];
-        if (f->classes != classes) continue;
+        if (f->kind != kind) continue;
         names[count++] = f->name;
         text_print(&list, ", %s", f->name);
         if (!strcmp(f->name, name)) *figure = f;
         if (!strcmp(f->name, name)) return text_free(&list), NUDGE_OK;
     }
     const char *near = name_nearest(name, names, count);
-    int status = error_set(e, NUDGE_INPUT, "no figure for %s is called %s%s%s%s; there are loss%s",
-                           classes ? "classes" : "numbers", name, near ? "; did you mean " : "",
-                           near ? near : "", near ? "?" : "", text_end(&list));
+    int status = error_set(e, NUDGE_INPUT,
+                           near ? "no figure for %s is called %s; did you mean %s?"
+                                : "no figure for %s is called %s; there are loss%s",
+                           what[kind], name, near ? near : text_end(&list));
     text_free(&list);
     return status;
 }
@@ -284,7 +322,7 @@ int metrics_find(const char *name, bool classes, const MetricsFigure **figure, E
 const MetricsFigure *metrics_main(const Metrics *m)
 {
     const MetricsFigure *f = metrics_table;
-    while (f->classes != (m->classes > 0))
+    while (f->kind != m->kind)
         f++;
     return f;
 }
@@ -315,7 +353,9 @@ void metrics_trivial(const Metrics *m, const char *const *names, Text *out)
     const MetricsFigure *f = metrics_main(m);
     double value = f->value(m, true);
     if (isnan(value)) return;
-    if (m->classes) {
+    if (m->kind == METRICS_TOKENS) {
+        text_print(out, "by how often each token occurs");
+    } else if (m->classes) {
         text_print(out, "always saying ");
         metrics_name(names, metrics_argmax(m->baseline, m->classes), out);
     } else {
@@ -351,7 +391,7 @@ static void metrics_cell(Text *out, Text *cell, int width, bool left)
 
 static bool metrics_has(const Metrics *m, const MetricsFigure *f)
 {
-    return f->classes == (m->classes > 0) && (f->value != figure_auc || m->classes == 2);
+    return f->kind == m->kind && (f->value != figure_auc || m->classes == 2);
 }
 
 /* What the trivial predictor gets, in brackets; for the main figure also what it says. */
@@ -380,6 +420,7 @@ static void metrics_text_figures(const Metrics *m, const char *const *names, Tex
         metrics_text_trivial(m, f, names, out);
         text_put(out, '\n');
     }
+    out->failed |= cell.failed;
     text_free(&cell);
 }
 
@@ -423,6 +464,7 @@ static void metrics_text_classes(const Metrics *m, const char *const *names, Tex
         }
         text_put(out, '\n');
     }
+    out->failed |= cell.failed;
     text_free(&cell);
 }
 
@@ -452,13 +494,14 @@ static void metrics_text_confusion(const Metrics *m, const char *const *names, T
         }
         text_put(out, '\n');
     }
+    out->failed |= cell.failed;
     text_free(&cell);
 }
 
 void metrics_text(const Metrics *m, const char *const *names, Text *out)
 {
     metrics_text_figures(m, names, out);
-    if (!m->classes) return;
+    if (m->kind != METRICS_CLASSES) return;
     metrics_text_classes(m, names, out);
     if (m->classes <= METRICS_SHOWN) metrics_text_confusion(m, names, out);
 }
@@ -492,13 +535,13 @@ static void metrics_json_class(const Metrics *m, size_t class, const char *const
 
 void metrics_json(const Metrics *m, const char *const *names, JsonWriter *w)
 {
-    json_key(w, "rows"), json_integer(w, (int64_t)m->rows);
+    json_key(w, m->kind == METRICS_TOKENS ? "tokens" : "rows"), json_integer(w, (int64_t)m->rows);
     metrics_json_figures(m, false, w);
     json_key(w, "trivial");
     json_open(w, '{');
     metrics_json_figures(m, true, w);
     json_close(w, '}');
-    if (!m->classes) return;
+    if (m->kind != METRICS_CLASSES) return;
     json_key(w, "classes");
     json_open(w, '[');
     for (size_t i = 0; i < m->classes; i++)

@@ -17,7 +17,11 @@ typedef struct MetricsTarget {   /* of a regression */
     double trivial_squared, trivial_absolute;
 } MetricsTarget;
 
+/* What is judged: values of a regression, classes, or the tokens that come next in a text. */
+typedef enum MetricsKind { METRICS_VALUES, METRICS_CLASSES, METRICS_TOKENS } MetricsKind;
+
 typedef struct Metrics {
+    MetricsKind kind;
     size_t classes, outputs; /* classes 0: regression */
     size_t rows;
     double weight; /* of all rows */
@@ -25,35 +29,36 @@ typedef struct Metrics {
         *baseline; /* the trivial predictor: shares of the classes, or means of the targets; may be NULL */
     double *confusion; /* [true][predicted], weights */
     double log_loss;
-    MetricsScore *score; /* of two classes */
+    double right, trivial_right, trivial_log_loss; /* of tokens, whose confusion would be too large */
+    MetricsScore *score;                           /* of two classes */
     size_t scores, score_room;
     MetricsTarget *target; /* [outputs] */
     bool failed;           /* memory ran out; metrics_end says so */
 } Metrics;
 
-/* classes 0: regression with so many outputs. baseline must outlive m. */
-int metrics_begin(Metrics *m, size_t classes, size_t outputs, const double *baseline, Error *e);
+/* outputs: classes, tokens, or values. baseline must outlive m. */
+int metrics_begin(Metrics *m, MetricsKind kind, size_t outputs, const double *baseline, Error *e);
 void metrics_add_class(Metrics *m, const double *probability, size_t truth, double weight);
 void metrics_add_values(Metrics *m, const double *y, const double *t, double weight);
 int metrics_end(Metrics *m, Error *e);
 void metrics_free(Metrics *m); /* fine on zeros */
 
 /* One figure, a row of the table of figures. Names: accuracy, balanced_accuracy, f1 (mean over classes), auc, log_loss;
- * rmse, mae, r2. */
+ * perplexity, accuracy, log_loss (mean over tokens); rmse, mae, r2. */
 typedef struct MetricsFigure {
     const char *name;
-    bool classes; /* for classification; else for regression */
-    bool higher;  /* is better */
-    bool share;   /* shown in per cent */
+    MetricsKind kind;
+    bool higher; /* is better */
+    bool share;  /* shown in per cent */
     double (*value)(const Metrics *m, bool trivial);
 } MetricsFigure;
 
 const MetricsFigure *metrics_figures(size_t *count);
 
 /* NUDGE_INPUT, with a suggestion, unless it is the name of a figure for the task. */
-int metrics_find(const char *name, bool classes, const MetricsFigure **figure, Error *e);
+int metrics_find(const char *name, MetricsKind kind, const MetricsFigure **figure, Error *e);
 
-/* "accuracy" or "rmse": what one line says. */
+/* "accuracy", "perplexity" or "rmse": what one line says. */
 const MetricsFigure *metrics_main(const Metrics *m);
 
 /* "96.7 %", "0.412": as people read it. */

@@ -456,10 +456,19 @@ static int model_accepts_classes(const Model *m, const Dataset *d, Error *e)
         const int32_t *t = (const int32_t *)d->t + (d->start ? d->start[i] : i * d->targets);
         for (size_t k = 0; k < d->targets; k++)
             if (t[k] < (m->task.next ? -1 : 0) || t[k] >= (int64_t)m->task.classes)
-                return error_set(e, NUDGE_INPUT, "row %zu has class %d, but the model's classes are 0 to %zu", i,
-                                 (int)t[k], m->task.classes - 1);
+                return error_set(e, NUDGE_INPUT, "row %zu has class %d, but the model's classes are 0 to %zu",
+                                 i, (int)t[k], m->task.classes - 1);
     }
     return NUDGE_OK;
+}
+
+int model_judge(Model *m, double loss, Plateau *p, Error *e)
+{
+    Blueprint *b = programs_lock(m->programs);
+    int status = blueprint_judge(b, loss, p, e);
+    programs_unlock(m->programs);
+    m->drops = p->drops;
+    return status;
 }
 
 int model_accepts(const Model *m, const Dataset *d, bool labelled, Error *e)

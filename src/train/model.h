@@ -25,8 +25,9 @@ typedef struct ModelNote {
 
 typedef struct Model {
     Settings settings;
-    Task task;      /* complete: classes or targets are known */
-    size_t outputs; /* numbers in a prediction: classes, or targets; a row of a text has task.positions of them */
+    Task task; /* complete: classes or targets are known */
+    size_t
+        outputs; /* numbers in a prediction: classes, or targets; a row of a text has task.positions of them */
     Store store;
     Store backup;     /* for a step that fails; empty before the first */
     double *baseline; /* [outputs] shares of classes or means of targets in training; NaN before */
@@ -97,5 +98,8 @@ double model_seed(const Model *m, uint64_t step);
 
 /* lr at a step of so many by optimizer and schedule; NaN if there is none. */
 double model_rate(const Model *m, double step, double steps);
+
+/* Tells the schedule the loss of an epoch that ends: m->drops may grow. */
+int model_judge(Model *m, double loss, Plateau *p, Error *e);
 
 #endif

@@ -13,14 +13,15 @@
 
 /* What the data says of a model. */
 typedef struct Task {
-    size_t features;  /* numbers in a row of x */
-    bool bytes;       /* x holds bytes, which the graph divides by 255; else reals */
-    bool classify;    /* t holds class numbers; else reals */
-    size_t classes;   /* of a classifier; 0: as many as the net gives */
-    size_t targets;   /* numbers in a row of t otherwise; 0: as many as the net gives */
+    size_t features;   /* numbers in a row of x */
+    bool bytes;        /* x holds bytes, which the graph divides by 255; else reals */
+    bool classify;     /* t holds class numbers; else reals */
+    size_t classes;    /* of a classifier; 0: as many as the net gives */
+    size_t targets;    /* numbers in a row of t otherwise; 0: as many as the net gives */
     size_t vocabulary; /* x holds tokens 0..vocabulary-1; 0: it does not */
     bool next;         /* the classes are tokens: t says what comes next in a text */
-    size_t positions;  /* of which it says so: 1, after the last token of a row, or as many as the row has; 0: the net
+    size_t
+        positions; /* of which it says so: 1, after the last token of a row, or as many as the row has; 0: the net
                         * decides, by one list of numbers for a row or one for each token. 1 without `next` */
     bool standardize; /* reals come to the net with mean 0 and deviation 1, and targets to the loss */
 } Task;
@@ -66,7 +67,8 @@ typedef struct NetworkParameter {
     const char *path; /* the layer's: the leaf's name without its last part */
     Node *leaf;
     Rule rule;
-    Node *gradient; /* of the objective, before clipping; NULL unless training, or if nothing flows or it is frozen */
+    Node *
+        gradient; /* of the objective, before clipping; NULL unless training, or if nothing flows or it is frozen */
 } NetworkParameter;
 
 /* All of it lies in the graph's arena. */
@@ -77,7 +79,7 @@ typedef struct Network {
     Node *prediction; /* [rows, outputs]; NULL in training */
     Node *loss;       /* [1]; NULL in prediction */
     Node *objective;  /* [1]: the loss and the penalties, whose gradients are taken; NULL unless training */
-    Node *flat; /* the gradients of all that is learnt, one after the other; only for an optimizer in C */
+    Node *flat;  /* the gradients of all that is learnt, one after the other; only for an optimizer in C */
     Node *norms; /* gradient norms, [groups + 1]: each group's, then that of all; NULL unless asked for */
     Node *lr;    /* what the optimizer is given, a scalar; NULL unless training, or if it takes none */
     int layers, parameters, groups;

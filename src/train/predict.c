@@ -18,7 +18,8 @@ enum {
 static size_t model_chunk(const Model *m, size_t rows)
 {
     size_t chunk = MODEL_CHUNK;
-    size_t tokens = m->task.vocabulary ? m->task.features : 0, numbers = m->task.vocabulary ? model_width(m) : 0;
+    size_t tokens = m->task.vocabulary ? m->task.features : 0,
+           numbers = m->task.vocabulary ? model_width(m) : 0;
     while (chunk > rows || (chunk > 1 && (chunk * tokens > MODEL_TOKENS || chunk * numbers > MODEL_NUMBERS)))
         chunk /= 2;
     return chunk;
@@ -218,10 +219,24 @@ static int model_update(Model *m, const Batch *batch, double *loss, Error *e)
         "the update made the weights or the loss infinite or NaN, and was taken back; lower lr, or add clip=1");
 }
 
+static int model_check_step(Model *m, Error *e)
+{
+    Blueprint *b = programs_lock(m->programs);
+    bool driven = blueprint_driven(b);
+    const char *optimizer = blueprint_optimizer(b);
+    programs_unlock(m->programs);
+    if (!driven) return NUDGE_OK;
+    return error_set(e, NUDGE_INPUT,
+                     "%s takes all rows at once, for many steps; a single step needs another optimizer, such as "
+                     "sgd(lr=0.1)",
+                     optimizer);
+}
+
 /* The batch and the state before the step, to which a failed one goes back. */
 static int model_prepare(Model *m, const Dataset *d, Batch *batch, Error *e)
 {
-    int status = m->ready ? NUDGE_OK : model_restart(m, e);
+    int status = model_check_step(m, e);
+    if (!status && !m->ready) status = model_restart(m, e);
     if (!status && !m->backup.count) status = store_copy(&m->backup, &m->store, STORE_ALL, e);
     if (status) return status;
     store_assign(&m->backup, &m->store);

@@ -195,10 +195,11 @@ static int programs_check(const Programs *p, const Graph *g, size_t rows, Error 
         bool kept = l->role == ROLE_PARAMETER || l->role == ROLE_STATE;
         const Tensor *t = kept ? store_find(p->store, l->name) : NULL;
         if (t && !shape_equal(t->shape, g->leaf[i]->shape))
-            return error_set(e, NUDGE_INPUT,
-                             "%s has a place for each row of a batch, so it cannot go on with one of %zu rows; leave "
-                             "out what keeps a state from batch to batch, such as carry=true",
-                             l->name, rows);
+            return error_set(
+                e, NUDGE_INPUT,
+                "%s has a place for each row of a batch, so it cannot go on with one of %zu rows; leave "
+                "out what keeps a state from batch to batch, such as carry=true",
+                l->name, rows);
     }
     return NUDGE_OK;
 }

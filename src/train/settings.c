@@ -11,8 +11,8 @@ static const SettingKey setting_table[] = {
      .help =
          "the rows: a file, or {train: FILE, test: FILE, validation: FILE}; IDX pairs as [images, labels]"},
     {"target", SETTING_LIST, .example = "species", .help = "the column to predict; by default the last one"},
-    {"task", SETTING_TEXT, .choices = {"classify", "regress"}, .example = "classify",
-     .help = "what kind of thing the target is; by default told from its values"},
+    {"task", SETTING_TEXT, .choices = {"classify", "regress", "next"}, .example = "classify",
+     .help = "what kind of thing the target is, by default told from its values; next: the next token of a text"},
     {"ignore", SETTING_LIST, .example = "[id]", .help = "columns to leave out"},
     {"missing", SETTING_LIST, .example = "[\"?\"]",
      .help = "texts that stand for no value, beside NA and the like"},
@@ -21,6 +21,12 @@ static const SettingKey setting_table[] = {
     {"header", SETTING_FLAG, .example = "true",
      .help = "the first row has names; by default told from the file"},
     {"weight", SETTING_TEXT, .example = "importance", .help = "a column of example weights"},
+    {"tokens", SETTING_TEXT, .example = "bpe(1000)",
+     .help = "reads text as char, byte, word, word(N) or bpe(N); by default char for files named .txt"},
+    {"context", SETTING_INTEGER, .least = 1, .most = 1e6, .example = "64",
+     .help = "tokens of a text that the net sees at once"},
+    {"lines", SETTING_FLAG, .example = "true",
+     .help = "each line of a text is a sample of its own; by default the text is one"},
     {"standardize", SETTING_FLAG, "true", .example = "true",
      .help = "bring columns to mean 0 and deviation 1"},
     {"define", SETTING_DEFINITIONS, .example = "gate(x): x * sigmoid(1.7*x)",
@@ -48,9 +54,9 @@ static const SettingKey setting_table[] = {
      .help = "what each parameter w becomes after an update: max_norm, nonnegative"},
     {"average", SETTING_TEXT, .example = "ema(0.999)",
      .help = "judge and keep an average of the weights over the steps: ema, swa"},
-    {"epochs", SETTING_INTEGER, .least = 1, .most = SETTING_MOST, .example = "20",
+    {"epochs", SETTING_INTEGER, .least = 1, .most = SETTING_MOST, .instead = "steps", .example = "20",
      .help = "passes over the rows"},
-    {"steps", SETTING_INTEGER, .least = 1, .most = SETTING_MOST, .example = "5000",
+    {"steps", SETTING_INTEGER, .least = 1, .most = SETTING_MOST, .instead = "epochs", .example = "5000",
      .help = "updates, instead of epochs"},
     {"patience", SETTING_INTEGER, .least = 0, .most = SETTING_MOST, .example = "10",
      .help = "epochs without improvement after which to stop; 0: never stop early"},
@@ -220,6 +226,7 @@ static int setting_store(SettingDraft *d)
     const char *name = text_end(&d->name);
     Setting *setting = setting_new(d->key, name, text_end(&d->items), d->items.length, d->count, d->origin);
     if (setting) settings_forget(d->settings, d->key, name);
+    if (setting && d->key->instead) settings_forget(d->settings, setting_known(d->key->instead), NULL);
     return settings_append(d->settings, setting, d->error);
 }
 
@@ -781,11 +788,4 @@ void settings_write_yaml(const Settings *s, Text *out)
 {
     for (const SettingKey *key = setting_table; key < setting_table + SETTING_KEYS; key++)
         if (!key->local) settings_write_key(s, key, out);
-}
-
-void settings_help(Text *out)
-{
-    for (const SettingKey *key = setting_table; key < setting_table + SETTING_KEYS; key++)
-        text_print(out, "%-12s %s (%s %s)\n", key->name, key->help, key->standard ? "default" : "such as",
-                   key->standard ? key->standard : key->example);
 }

@@ -29,6 +29,7 @@ typedef struct SettingKey {
     double least, most;     /* of a number or an integer */
     const char *choices[4]; /* the only values of a text, the only names of files; none: any */
     bool local;             /* about this machine, not about what is learnt: not written into recipes */
+    const char *instead; /* the key whose place it takes, if both are set: the later one counts */
     const char *example;
     const char *help;
 } SettingKey;
@@ -89,8 +90,5 @@ void settings_free(Settings *s);
 
 /* Every decision and every default as a recipe in YAML, in the table's order; it reads back equal. */
 void settings_write_yaml(const Settings *s, Text *out);
-
-/* The table for people: a line for each key. */
-void settings_help(Text *out);
 
 #endif

@@ -66,13 +66,31 @@ static void model_moments(const Model *m, const Dataset *d, const size_t *rows, 
     model_end_moments(k, width);
 }
 
+/* The share of each token among the targets. */
+static void model_count_targets(const Model *m, const Dataset *d, const size_t *rows, size_t n, double *share)
+{
+    double all = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t row = rows ? rows[i] : i;
+        const int32_t *t = (const int32_t *)d->t + (d->start ? d->start[row] : row * d->targets);
+        double weight = d->weight ? d->weight[row] : 1;
+        for (size_t k = 0; k < d->targets; k++)
+            if (t[k] >= 0) share[t[k]] += weight, all += weight;
+    }
+    for (size_t c = 0; c < m->outputs; c++)
+        share[c] /= all;
+}
+
 int model_measure(Model *m, const Dataset *d, const size_t *rows, size_t n, bool standards, Error *e)
 {
     size_t width = m->outputs > m->task.features ? m->outputs : m->task.features;
     double *room = memory_zero(3 * width, sizeof *room);
     if (!room) return error_memory(e);
     ModelMoments k = {room, room + width, 0};
-    model_moments(m, d, rows, n, true, &k, room + 2 * width);
+    if (m->task.next)
+        model_count_targets(m, d, rows, n, k.mean);
+    else
+        model_moments(m, d, rows, n, true, &k, room + 2 * width);
     memcpy(m->baseline, k.mean, m->outputs * sizeof *m->baseline);
     if (standards && m->task.standardize) {
         model_standardize(m, NULL, NULL, k.mean, k.scale);

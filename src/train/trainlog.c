@@ -12,9 +12,9 @@ enum {
     TRAINLOG_LAST = sizeof trainlog_last / sizeof *trainlog_last
 };
 
-static bool trainlog_has(const Task *task, const MetricsFigure *f)
+static bool trainlog_has(const Model *m, const MetricsFigure *f)
 {
-    return f->classes == task->classify && (strcmp(f->name, "auc") != 0 || task->classes == 2);
+    return f->kind == model_metrics(m) && (strcmp(f->name, "auc") != 0 || m->task.classes == 2);
 }
 
 /* The names, one after the other in a text, each ended by 0. */
@@ -25,7 +25,7 @@ static size_t trainlog_names(const Model *m, Text *names)
     for (size_t i = 0; i < TRAINLOG_FIRST; i++, columns++)
         text_append(names, trainlog_first[i], strlen(trainlog_first[i]) + 1);
     for (size_t i = 0; i < figures; i++)
-        if (trainlog_has(&m->task, &figure[i]))
+        if (trainlog_has(m, &figure[i]))
             text_append(names, figure[i].name, strlen(figure[i].name) + 1), columns++;
     for (size_t i = 0; i < TRAINLOG_LAST; i++, columns++)
         text_append(names, trainlog_last[i], strlen(trainlog_last[i]) + 1);
@@ -75,7 +75,7 @@ int trainlog_row(Trainlog *l, const Progress *p, double loss, double validation_
     for (size_t i = 0; i < TRAINLOG_FIRST; i++)
         l->value[n++] = first[i];
     for (size_t i = 0; i < figures; i++)
-        if (trainlog_has(&m->task, &figure[i]))
+        if (trainlog_has(m, &figure[i]))
             l->value[n++] = metrics ? figure[i].value(metrics, false) : (double)NAN;
     for (size_t i = 0; i < TRAINLOG_LAST; i++)
         l->value[n++] = last[i];

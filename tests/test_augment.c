@@ -171,7 +171,8 @@ static void test_crop(void **state)
     change_all("crop(.5)");
     double least = 9, most = 0;
     for (size_t i = 0; i < ROWS; i++) {
-        double wide = (changed[i][SIDE - 1] - changed[i][0]) / 160., high = (changed[i][SIZE - SIDE] - changed[i][0]) / 40.;
+        double wide = (changed[i][SIDE - 1] - changed[i][0]) / 160.,
+               high = (changed[i][SIZE - SIDE] - changed[i][0]) / 40.;
         assert_true(fabs(wide - high) < .05); /* both sides by the same share */
         assert_true(wide > .49 && wide < 1.01);
         assert_true(changed[i][SIZE - 1] <= 200); /* nothing from outside, which would be black */
@@ -195,7 +196,8 @@ static void test_cutout(void **state)
             top = k / SIDE < top ? k / SIDE : top, bottom = k / SIDE > bottom ? k / SIDE : bottom;
             left = k % SIDE < left ? k % SIDE : left, right = k % SIDE > right ? k % SIDE : right;
         }
-        assert_int_equal(black, (bottom - top + 1) * (right - left + 1)); /* a rectangle: images have no black */
+        assert_int_equal(black,
+                         (bottom - top + 1) * (right - left + 1)); /* a rectangle: images have no black */
         assert_true(black >= 4 && black <= 9);
         whole += black == 9;
     }
@@ -319,11 +321,9 @@ static void test_mistakes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shift),   cmocka_unit_test(test_flip),
-        cmocka_unit_test(test_rotate),  cmocka_unit_test(test_crop),
-        cmocka_unit_test(test_cutout),  cmocka_unit_test(test_mixup),
-        cmocka_unit_test(test_channels), cmocka_unit_test(test_depends_on),
-        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_shift),    cmocka_unit_test(test_flip),       cmocka_unit_test(test_rotate),
+        cmocka_unit_test(test_crop),     cmocka_unit_test(test_cutout),     cmocka_unit_test(test_mixup),
+        cmocka_unit_test(test_channels), cmocka_unit_test(test_depends_on), cmocka_unit_test(test_mistakes),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }

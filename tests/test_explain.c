@@ -241,7 +241,7 @@ static void test_batch_nudges(void **state)
     static const double w1[] = {0.0003898579318831743, -0.0011480700806001803, -0.0007866846244651039,
                                 -0.0007151783116432671};
     for (int row = 1; row <= 4; row++) {
-        char text[8];
+        char text[16];
         snprintf(text, sizeof text, "%d", row);
         Said s = run(0, "explain", "xor.yaml", "--row", text, NULL);
         const JsonValue *layers = json_member(result(&s), "layers");
@@ -310,7 +310,7 @@ static void test_steps(void **state)
     forget(&one);
     static const double end[] = {0.0144423019713, 0.9890743737711, 0.9822906134912, 0.0159229810230};
     for (int row = 1; row <= 4; row++) {
-        char text[8];
+        char text[16];
         snprintf(text, sizeof text, "%d", row);
         Said s = run(0, "explain", "xor.yaml", "--step", "5000", "-r", text, NULL);
         double got = item(json_member(result(&s), "prediction"), 0)->number;

@@ -11,6 +11,7 @@
 #include "base/philox.h"
 #include "format/file.h"
 #include "train/fit.h"
+#include "train/rates.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,8 +85,13 @@ static Dataset images_data(void)
 static Dataset hundred_data(void)
 {
     static const double one[] = {1, 1}, hundred[] = {100, 100};
-    return (Dataset){
-        .rows = 2, .features = 1, .targets = 1, .x_type = DATA_F64, .t_type = DATA_F64, .x = one, .t = hundred};
+    return (Dataset){.rows = 2,
+                     .features = 1,
+                     .targets = 1,
+                     .x_type = DATA_F64,
+                     .t_type = DATA_F64,
+                     .x = one,
+                     .t = hundred};
 }
 
 static int try_make(Model **m, const Dataset *d, const char *options, Error *e)
@@ -291,14 +297,16 @@ static void test_groups_and_freezing(void **state)
         "validation=0 ";
     Model *before = make(&d, options), *plain = make(&d, options);
     Text all = {0};
-    text_print(&all, "%sgroups={\"*.bias\": sgd(lr=.3), \"2.*\": freeze, 2.bias: sgd(lr=.2)} freeze=4.w*", options);
+    text_print(&all, "%sgroups={\"*.bias\": sgd(lr=.3), \"2.*\": freeze, 2.bias: sgd(lr=.2)} freeze=4.w*",
+               options);
     Model *m = make(&d, text_end(&all));
     train(plain, &d);
     train(m, &d);
     static const struct {
         const char *name;
         double factor;
-    } row[] = {{"0.weight", 1}, {"0.bias", 3}, {"2.weight", 0}, {"2.bias", 2}, {"4.weight", 0}, {"4.bias", 3}};
+    } row[] = {{"0.weight", 1}, {"0.bias", 3},   {"2.weight", 0},
+               {"2.bias", 2},   {"4.weight", 0}, {"4.bias", 3}};
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         double start = number(before, row[i].name, 0), moved = number(plain, row[i].name, 0) - start;
         assert_true(moved != 0);
@@ -344,10 +352,18 @@ static void test_patterns(void **state)
         const char *pattern, *name;
         bool meets;
     } row[] = {
-        {"0.*", "0.weight", true},   {"0.*", "10.weight", false}, {"*", "", true},
-        {"*.bias", "3.0.bias", true}, {"*.bias", "bias", false},   {"*a*a*", "banana", true},
-        {"*a*b", "aab", true},       {"a*", "b", false},          {"0.weight", "0.weight", true},
-        {"0.weight", "0.weigh", false}, {"", "x", false},         {"a**", "a", true},
+        {"0.*", "0.weight", true},
+        {"0.*", "10.weight", false},
+        {"*", "", true},
+        {"*.bias", "3.0.bias", true},
+        {"*.bias", "bias", false},
+        {"*a*a*", "banana", true},
+        {"*a*b", "aab", true},
+        {"a*", "b", false},
+        {"0.weight", "0.weight", true},
+        {"0.weight", "0.weigh", false},
+        {"", "x", false},
+        {"a**", "a", true},
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++)
         if (rule_matches(row[i].pattern, strlen(row[i].pattern), row[i].name) != row[i].meets)
@@ -365,7 +381,8 @@ static void test_micro_with_statistics(void **state)
         .rows = 4, .features = 1, .targets = 1, .x_type = DATA_F64, .t_type = DATA_F64, .x = x, .t = t};
     Model *m = make(&d, "net=batchnorm(momentum=.25) dense(1) loss=mse dtype=float64 optimizer=sgd(lr=0) "
                         "steps=1 batch=4 micro=2 validation=0 shuffle=false standardize=false");
-    store_find(&m->store, "input.mean") ? tensor_fill(&m->store, store_find(&m->store, "input.mean"), 0) : (void)0;
+    store_find(&m->store, "input.mean") ? tensor_fill(&m->store, store_find(&m->store, "input.mean"), 0)
+                                        : (void)0;
     m->measured = true;
     train(m, &d);
     expect_near(number(m, "0.running_mean", 0), .75 * (.25 * 2) + .25 * 15);
@@ -398,7 +415,8 @@ static void test_plateau(void **state)
     Dataset d = values_data();
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         Text all = {0};
-        text_print(&all, "net=dense(targets) loss=mse optimizer=sgd(lr=1e-30) schedule=%s epochs=%d validation=.2",
+        text_print(&all,
+                   "net=dense(targets) loss=mse optimizer=sgd(lr=1e-30) schedule=%s epochs=%d validation=.2",
                    row[i].schedule, row[i].epochs);
         Model *m = make(&d, text_end(&all));
         train(m, &d);
@@ -427,9 +445,10 @@ static void test_plateau_acts(void **state)
     expect_near(one_weight(10, "optimizer=sgd(lr=.1) epochs=9 "
                                "schedule=plateau(factor=.25, patience=1, threshold=.6, floor=.2)"),
                 w);
-    expect_near(one_weight(10, "optimizer=sgd(lr=.1) epochs=2 schedule=half define=half(t, steps, drops): .5^drops\n"
-                               "half_judge(loss, best, waited, cooling, drops): loss, 0, 0, drops + 1"),
-                28 + .05 * 2 * 72);
+    expect_near(
+        one_weight(10, "optimizer=sgd(lr=.1) epochs=2 schedule=half define=half(t, steps, drops): .5^drops\n"
+                       "half_judge(loss, best, waited, cooling, drops): loss, 0, 0, drops + 1"),
+        28 + .05 * 2 * 72);
 }
 
 static void test_one_cycle(void **state)
@@ -440,6 +459,33 @@ static void test_one_cycle(void **state)
     expect_near(model_rate(m, 1, 100), .04);
     expect_near(model_rate(m, 30, 100), 1);
     expect_near(model_rate(m, 100, 100), 4e-6);
+    model_free(m);
+}
+
+/* ---- Which rate ---- */
+
+/* The loss of one weight by sgd falls as long as lr < 1 and breaks out beyond; a rule without lr has none to find. The
+ * rows disagree, so that no rate ends at a loss of 0. */
+static void test_rates(void **state)
+{
+    (void)state;
+    Dataset d = hundred_data();
+    d.t = (double[]){90, 110};
+    Model *m = make(&d, ONE "optimizer=sgd schedule=cosine batch=1");
+    Rates r;
+    Error e = {0};
+    size_t order[] = {0, 1};
+    assert_int_equal(rates_find(m, &d, order, 2, &r, &e), 0);
+    assert_true(r.steps > 150 && r.steps < RATES_STEPS);
+    assert_true(fabs(r.lr[0] / 1e-7 - 1) < 1e-9 && fabs(r.lr[1] / r.lr[0] - pow(1e8, 1. / 199)) < 1e-9);
+    assert_true(r.loss[145] < r.loss[0] / 2);
+    assert_true(r.least > .05 && r.least < 1.5);
+    assert_true(r.broken > 1 && r.broken < 10);
+    assert_true(r.suggestion == r.least / 10);
+    model_free(m);
+    m = make(&d, ONE "optimizer=mine define=mine(w, g): w -= g");
+    assert_int_equal(rates_find(m, &d, order, 2, &r, &e), NUDGE_INPUT);
+    assert_non_null(strstr(e.message, "options: optimizer: mine has no lr that could be looked for"));
     model_free(m);
 }
 
@@ -459,7 +505,8 @@ static void test_balance(void **state)
         for (int i = 0; i < ROWS; i++)
             weight[i] = (k ? rows_weight[i] : 1) * all / (3 * share[rows_class[i]]);
         weighted.weight = weight;
-        const char *options = "net=dense(5) tanh dense(classes) epochs=3 batch=16 validation=0 optimizer=sgd(lr=.5)";
+        const char *options =
+            "net=dense(5) tanh dense(classes) epochs=3 batch=16 validation=0 optimizer=sgd(lr=.5)";
         Text balanced = {0};
         text_print(&balanced, "%s balance=true", options);
         Model *a = make(&d, text_end(&balanced)), *b = make(&weighted, options), *c = make(&d, options);
@@ -515,7 +562,8 @@ static void test_anomaly_changes_nothing(void **state)
 {
     (void)state;
     Dataset d = classes_data();
-    const char *options = "net=dense(6) relu dropout(.3) batchnorm dense(classes) epochs=3 batch=25 validation=0";
+    const char *options =
+        "net=dense(6) relu dropout(.3) batchnorm dense(classes) epochs=3 batch=25 validation=0";
     Text all = {0};
     text_print(&all, "%s anomaly=true", options);
     Model *a = make(&d, options), *b = make(&d, text_end(&all));
@@ -616,8 +664,10 @@ static const struct {
     const char *name, *options;
     int kind; /* of data: values, classes, images */
 } together[] = {
-    {"average", "net=dense(6) tanh dense(targets) loss=mse average=ema(.8) epochs=4 batch=16 optimizer=adam(lr=.03)", 0},
-    {"swa", "net=dense(6) tanh dense(targets) loss=mse average=swa(start=3) epochs=4 batch=16 validation=0", 0},
+    {"average",
+     "net=dense(6) tanh dense(targets) loss=mse average=ema(.8) epochs=4 batch=16 optimizer=adam(lr=.03)", 0},
+    {"swa", "net=dense(6) tanh dense(targets) loss=mse average=swa(start=3) epochs=4 batch=16 validation=0",
+     0},
     {"plateau",
      "net=dense(6) tanh dense(targets) loss=mse schedule=plateau(patience=0, threshold=.2, factor=.5) epochs=6 batch=16",
      0},
@@ -625,7 +675,8 @@ static const struct {
      "net=dense(6) relu batchnorm dropout(.2) dense(classes) groups={*.bias: sgd(lr=.1, momentum=.9), 2.*: freeze} "
      "micro=3 balance=true penalty=l1(1e-3) constraint=max_norm(1) epochs=4 batch=20",
      1},
-    {"lbfgs", "net=dense(5) tanh dense(targets) loss=mse optimizer=lbfgs(history=3) penalty=l2(1e-3) epochs=9", 0},
+    {"lbfgs",
+     "net=dense(5) tanh dense(targets) loss=mse optimizer=lbfgs(history=3) penalty=l2(1e-3) epochs=9", 0},
     {"augment",
      "net=dense(6) relu dense(classes) augment=shift(1) rotate(20) crop(.7) flip cutout(2) mixup(.4) epochs=4 batch=16",
      2},
@@ -733,6 +784,7 @@ int main(void)
         cmocka_unit_test(test_plateau),
         cmocka_unit_test(test_plateau_acts),
         cmocka_unit_test(test_one_cycle),
+        cmocka_unit_test(test_rates),
         cmocka_unit_test(test_balance),
         cmocka_unit_test(test_anomaly),
         cmocka_unit_test(test_anomaly_changes_nothing),

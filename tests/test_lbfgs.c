@@ -79,12 +79,14 @@ static void train(Model *m, const Dataset *d, Ear *ear)
 
 /* The losses before each of 30 steps, as tests/torch_lbfgs.py printed them. */
 static const double torch_losses[] = {
-    0.51098109174500972, 0.31693776837023335, 0.31012446540922706, 0.30749105865159665, 0.30165001931020397,
-    0.28710338665472429, 0.2728136528600365,  0.26628200506703564, 0.2474482339758354,  0.2277579533798415,
-    0.20082197536153767, 0.15573737618272243, 0.12370933841365449, 0.11940775115865145, 0.11456941006423971,
-    0.11365359234487532, 0.1112276749971282,  0.11052272466338971, 0.1104411168181394,  0.10892626110504759,
-    0.1084738221992128,  0.10757327583190195, 0.10606234222974231, 0.1032854446815224,  0.098204696977162054,
-    0.094159165085179783, 0.084800872615907963, 0.07472531081218052, 0.072710859706779041, 0.068486626877488063};
+    0.51098109174500972,  0.31693776837023335,  0.31012446540922706,  0.30749105865159665,
+    0.30165001931020397,  0.28710338665472429,  0.2728136528600365,   0.26628200506703564,
+    0.2474482339758354,   0.2277579533798415,   0.20082197536153767,  0.15573737618272243,
+    0.12370933841365449,  0.11940775115865145,  0.11456941006423971,  0.11365359234487532,
+    0.1112276749971282,   0.11052272466338971,  0.1104411168181394,   0.10892626110504759,
+    0.1084738221992128,   0.10757327583190195,  0.10606234222974231,  0.1032854446815224,
+    0.098204696977162054, 0.094159165085179783, 0.084800872615907963, 0.07472531081218052,
+    0.072710859706779041, 0.068486626877488063};
 enum { STEPS = sizeof torch_losses / sizeof *torch_losses };
 
 static void test_as_torch(void **state)
@@ -141,9 +143,10 @@ static void test_valley(void **state)
 {
     (void)state;
     Dataset d = data();
-    Model *m = make(&d, "net=valley loss=take dtype=float64 optimizer=lbfgs epochs=60 validation=0 "
-                        "define=valley(x[n, k] | a[] = -1.2, b[] = 1): 0*x[:, 0:1] + (1 - a)^2 + 100*(b - a*a)^2\n"
-                        "take(y, t): mean(y)");
+    Model *m =
+        make(&d, "net=valley loss=take dtype=float64 optimizer=lbfgs epochs=60 validation=0 "
+                 "define=valley(x[n, k] | a[] = -1.2, b[] = 1): 0*x[:, 0:1] + (1 - a)^2 + 100*(b - a*a)^2\n"
+                 "take(y, t): mean(y)");
     Ear ear;
     train(m, &d, &ear);
     assert_true(fabs(ear.loss[0] - 24.2) < 1e-12);
@@ -163,8 +166,9 @@ static void test_with_a_penalty(void **state)
                  .t_type = DATA_F64,
                  .x = (double[]){1, 1},
                  .t = (double[]){100, 100}};
-    Model *m = make(&d, "net=dense(1, bias=false) loss=mse dtype=float64 optimizer=lbfgs epochs=20 validation=0 "
-                        "penalty=l2(.25) batch=2 log=1");
+    Model *m =
+        make(&d, "net=dense(1, bias=false) loss=mse dtype=float64 optimizer=lbfgs epochs=20 validation=0 "
+                 "penalty=l2(.25) batch=2 log=1");
     Ear ear;
     train(m, &d, &ear);
     double w = tensor_get(&m->store, store_find(&m->store, "0.weight"), 0); /* 2 (w - 100) + w/2 = 0 */
@@ -177,7 +181,8 @@ static void test_freezing(void **state)
 {
     (void)state;
     Dataset d = data();
-    Model *m = make(&d, "net=dense(3) tanh dense(1) loss=mse optimizer=lbfgs epochs=8 freeze=0.weight validation=0");
+    Model *m =
+        make(&d, "net=dense(3) tanh dense(1) loss=mse optimizer=lbfgs epochs=8 freeze=0.weight validation=0");
     double before = tensor_get(&m->store, store_find(&m->store, "0.weight"), 4);
     Ear ear;
     train(m, &d, &ear);
@@ -243,8 +248,9 @@ static void test_cliffs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_as_torch), cmocka_unit_test(test_least_squares), cmocka_unit_test(test_valley),
-        cmocka_unit_test(test_with_a_penalty), cmocka_unit_test(test_freezing), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_as_torch), cmocka_unit_test(test_least_squares),
+        cmocka_unit_test(test_valley),   cmocka_unit_test(test_with_a_penalty),
+        cmocka_unit_test(test_freezing), cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_cliffs),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);

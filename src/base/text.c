@@ -39,6 +39,12 @@ void text_print(Text *t, const char *format, ...)
     t->length += (size_t)length;
 }
 
+void text_name(Text *t, const char *s)
+{
+    for (; *s; s++)
+        text_put(t, (unsigned char)*s < ' ' || *s == 0x7f ? ' ' : *s);
+}
+
 void text_number(Text *t, double value)
 {
     char out[NUMBER_ROOM];
@@ -76,6 +82,16 @@ size_t utf8_length(const char *s, const char *end)
         return form[i].bytes;
     }
     return 0;
+}
+
+int text_width(const char *s)
+{
+    int width = 0;
+    for (const char *end = s + strlen(s); s < end; width++) {
+        size_t length = utf8_length(s, end);
+        s += length ? length : 1;
+    }
+    return width;
 }
 
 /* Numbers. The C library converts correctly, but with the locale's decimal point: it is given none to read, and what

@@ -17,6 +17,9 @@ void text_print(Text *t, const char *format, ...) __attribute__((format(printf, 
 void text_append(Text *t, const char *bytes, size_t length);
 void text_put(Text *t, char c);
 void text_number(Text *t, double value); /* as number_print */
+/* A name for people: control characters, which would break a table or steer a terminal, become blanks. */
+void text_name(Text *t, const char *s);
+int text_width(const char *s); /* the characters of s, for columns that line up */
 const char *text_end(Text *t);           /* the string, "" when nothing was added or memory ran out */
 void text_free(Text *t);
 

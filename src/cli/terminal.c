@@ -75,6 +75,25 @@ static void terminal_leave(Terminal *t)
     t->drawn = 0;
 }
 
+/* The bytes before one that steers a terminal. */
+static size_t terminal_plain(const char *text)
+{
+    size_t length = 0;
+    while ((unsigned char)text[length] >= ' ' || text[length] == '\n' || text[length] == '\t')
+        length++;
+    return length;
+}
+
+/* A line for people. Names in it may come from files: what steers a terminal is written as a blank. */
+static void terminal_write(FILE *out, const char *text)
+{
+    for (size_t length;; text += length + 1) {
+        length = terminal_plain(text);
+        fprintf(out, "%.*s%s", (int)length, text, text[length] ? " " : "\n");
+        if (!text[length]) return;
+    }
+}
+
 /* ---- What is shown for each kind of event -------------------------------------------------------------- */
 
 static void terminal_result(Terminal *t, const char *text)
@@ -99,13 +118,14 @@ static void terminal_row(Terminal *t, const char *text)
 static void terminal_message(Terminal *t, const char *text)
 {
     terminal_leave(t);
-    fprintf(stderr, "%s\n", text);
+    terminal_write(stderr, text);
 }
 
 static void terminal_warning(Terminal *t, const char *text)
 {
     terminal_leave(t);
-    fprintf(stderr, t->moving ? "\033[33mwarning:\033[0m %s\n" : "warning: %s\n", text);
+    fputs(t->moving ? "\033[33mwarning:\033[0m " : "warning: ", stderr);
+    terminal_write(stderr, text);
 }
 
 static void terminal_epoch(Terminal *t, const char *text)
@@ -169,5 +189,6 @@ void terminal_end(Terminal *t)
 void terminal_complain(Terminal *t, const char *message)
 {
     terminal_leave(t);
-    fprintf(stderr, t->moving ? "\033[31mnudge:\033[0m %s\n" : "nudge: %s\n", message);
+    fputs(t->moving ? "\033[31mnudge:\033[0m " : "nudge: ", stderr);
+    terminal_write(stderr, message);
 }

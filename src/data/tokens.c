@@ -298,7 +298,9 @@ static int tokens_add_counted(Tokens *k, const TokenCounts *c, int (*order)(cons
 
 /* A text to be read, and where it is from. */
 typedef struct TokensText {
-    const char *name, *s, *end;
+    const char *name;
+    size_t line; /* of the file, where the text begins */
+    const char *s, *end;
     size_t size; /* of the vocabulary asked for; 0: open */
 } TokensText;
 
@@ -310,7 +312,8 @@ static size_t tokens_character(const char *s, const char *end)
 /* Line and column, from 1, of a place in a text; columns are characters. */
 static void tokens_locate(const TokensText *t, const char *at, size_t *line, size_t *column)
 {
-    *line = *column = 1;
+    *line = t->line;
+    *column = 1;
     for (const char *s = t->s; s < at; s++) {
         if (*s == '\n')
             ++*line, *column = 1;
@@ -482,7 +485,7 @@ int tokens_fit(Tokens *k, TokensKind kind, size_t size, const char *name, const 
                Text *warnings, Error *e)
 {
     *k = (Tokens){.kind = kind};
-    int status = tokens_rows[kind].fit(k, &(TokensText){name, text, text + length, size}, e);
+    int status = tokens_rows[kind].fit(k, &(TokensText){name, 1, text, text + length, size}, e);
     if (status) {
         tokens_free(k);
         return status;
@@ -506,11 +509,11 @@ static int tokens_refuse_character(const Tokens *k, const TokensText *t, const c
         t->name, line, column, (int)length, at, k->count);
 }
 
-int tokens_encode(const Tokens *k, TokenList *list, const char *name, const char *text, size_t length,
-                  Error *e)
+int tokens_encode(const Tokens *k, TokenList *list, const char *name, size_t line, const char *text,
+                  size_t length, Error *e)
 {
     const TokensRow *row = &tokens_rows[k->kind];
-    const TokensText t = {name, text, text + length, 0};
+    const TokensText t = {name, line, text, text + length, 0};
     for (size_t n; text < t.end; text += n) {
         n = row->piece(text, t.end);
         int status = n ? row->encode(k, list, text, n, e) : NUDGE_INPUT;

@@ -49,9 +49,10 @@ typedef struct TokenList {
     size_t unknown; /* words that are not in the vocabulary */
 } TokenList;
 
-/* Appends the tokens of a text. NUDGE_INPUT names file, line and column of a character that the vocabulary lacks. */
-int tokens_encode(const Tokens *k, TokenList *list, const char *name, const char *text, size_t length,
-                  Error *e);
+/* Appends the tokens of a text, which begins at a line of the file `name`, from 1. NUDGE_INPUT names file, line and column
+ * of a character that the vocabulary lacks. */
+int tokens_encode(const Tokens *k, TokenList *list, const char *name, size_t line, const char *text,
+                  size_t length, Error *e);
 
 /* The bytes of a token. */
 const char *tokens_bytes(const Tokens *k, int32_t token, size_t *length);

@@ -32,7 +32,8 @@ static void explain_put_value(Text *out, double value, DataType type)
 
 static void explain_put_column(const Explanation *x, const Column *c, Text *out)
 {
-    text_print(out, "%s = ", c->name);
+    text_name(out, c->name);
+    text_print(out, " = ");
     if (c->role == COLUMN_NUMBER) {
         explain_put_value(out, explain_input(x, c->first), x->examined->rows->x_type);
         return;

@@ -142,6 +142,7 @@ static void guide_command(Text *out, const CommandRow *command)
         guide_key_names(&names);
         text_put(out, '\n');
         guide_wrap(out, text_end(&names), 0, 0);
+        out->failed |= names.failed;
         text_free(&names);
     }
     for (size_t i = 0; i < COMMAND_EXAMPLES && command->example[i]; i++)

@@ -191,6 +191,19 @@ static int cv_say_result(Crossing *c)
 
 /* ---- The job ------------------------------------------------------------------------------------------- */
 
+/* Which targets the rows of a text have is the net's to say. */
+static int cv_suit(Crossing *c)
+{
+    Error *e = c->job->error;
+    Model *m = NULL;
+    Task task = task_of(&c->data.rows, false);
+    if (!c->data.text.tokens.count) return NUDGE_OK;
+    int status = model_new(&m, &c->settings, &task, e);
+    if (!status) status = textdata_suit(&c->data.text, &c->data.rows, m, c->data.file, e);
+    model_free(m);
+    return status;
+}
+
 static int cv_open(Crossing *c)
 {
     Job *job = c->job;
@@ -199,6 +212,7 @@ static int cv_open(Crossing *c)
     if (!status) status = recipe_of_job(job, &c->settings);
     if (!status) status = jobdata_open(&c->data, &c->settings, e);
     if (!status) status = decide(&c->settings, &c->data, e);
+    if (!status) status = cv_suit(c);
     if (!status) status = jobdata_class_names(&c->names, &c->data.columns, e);
     return status ? status : job_warn(job, &c->data.warnings);
 }

@@ -49,7 +49,7 @@ static int importance_take_table(Importance *p)
         if (!c->features) continue;
         ImportanceColumn *own = p->column + p->columns++;
         own->first = c->first, own->features = c->features;
-        text_print(&own->name, "%s", c->name);
+        text_name(&own->name, c->name);
         if (own->name.failed) return error_memory(p->job->error);
     }
     return NUDGE_OK;
@@ -167,7 +167,9 @@ static void importance_print_row(const Importance *p, ImportanceColumn *c, int w
     double most = p->column[0].mean;
     int bar = most > 0 && c->mean > 0 ? (int)rint(IMPORTANCE_BAR * c->mean / most) : 0;
     char mean[NUMBER_ROOM], spread[NUMBER_ROOM];
-    text_print(out, "\n%-*s %10s", width, text_end(&c->name), number_print_short(mean, c->mean, 3));
+    const char *name = text_end(&c->name);
+    int pad = width - text_width(name);
+    text_print(out, "\n%s%*s %10s", name, pad > 0 ? pad : 0, "", number_print_short(mean, c->mean, 3));
     if (p->repeats > 1) text_print(out, " ± %-9s", number_print_short(spread, c->spread, 2));
     text_print(out, "  ");
     while (bar-- > 0)
@@ -176,9 +178,10 @@ static void importance_print_row(const Importance *p, ImportanceColumn *c, int w
 
 static void importance_print(Importance *p, Text *out)
 {
-    size_t width = 0, shown = p->columns < IMPORTANCE_SHOWN ? p->columns : IMPORTANCE_SHOWN;
+    int width = 0;
+    size_t shown = p->columns < IMPORTANCE_SHOWN ? p->columns : IMPORTANCE_SHOWN;
     for (size_t i = 0; i < shown; i++)
-        if (p->column[i].name.length > width) width = p->column[i].name.length;
+        if (text_width(text_end(&p->column[i].name)) > width) width = text_width(text_end(&p->column[i].name));
     if (width > IMPORTANCE_NAME) width = IMPORTANCE_NAME;
     judged_print(&p->judged, out);
     text_print(out, ": %s ", p->figure->name);
@@ -186,7 +189,7 @@ static void importance_print(Importance *p, Text *out)
     text_print(out,
                "; how much worse it gets when a column is shuffled (mean ± deviation of %zu):", p->repeats);
     for (size_t i = 0; i < shown; i++)
-        importance_print_row(p, p->column + i, (int)width, out);
+        importance_print_row(p, p->column + i, width, out);
     if (shown < p->columns) text_print(out, "\n... and %zu more; --json has all", p->columns - shown);
 }
 

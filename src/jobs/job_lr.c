@@ -94,8 +94,8 @@ int job_lr(Job *job)
     Rates r;
     int status = examined_open(&x, job, false);
     if (!status && x.trained)
-        status = error_set(job->error, NUDGE_INPUT, "%s: is a model; to try learning rates, name its recipe.yaml",
-                           job->operand[0]);
+        status = error_set(job->error, NUDGE_INPUT,
+                           "%s: is a model; to try learning rates, name its recipe.yaml", job->operand[0]);
     if (!status) status = examined_train(&x, 0);
     if (!status) status = rates_find(x.model, x.rows, x.order, x.count, &r, job->error);
     if (!status && !r.steps)

@@ -6,7 +6,6 @@
 #include "data/textrows.h"
 #include "jobs/judged.h"
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { PREDICT_ROWS = 256 };
@@ -359,14 +358,13 @@ static int predict_say_line(Predicting *p, const char *line, size_t tokens, doub
     return job_say(p->job, "row", &text, &w);
 }
 
-/* A blank line is no sample, and has no row. */
-static int predict_line(Predicting *p, const char *name, const char *line, size_t length)
+/* A line of a file; a blank one is no sample, and has no row. */
+static int predict_line(Predicting *p, const char *file, size_t number, const char *line, size_t length)
 {
     TokenList list = {0};
     double loss = 0;
-    int status =
-        length ? tokens_encode(&p->judged.tokens, &list, name, line, length, p->job->error) : NUDGE_OK;
-    if (!status && list.count) status = predict_score(p, &list, name, &loss);
+    int status = tokens_encode(&p->judged.tokens, &list, file, number, line, length, p->job->error);
+    if (!status && list.count) status = predict_score(p, &list, file, &loss);
     if (!status && list.count) status = predict_say_line(p, line, list.count + 1, loss);
     memory_release(list.id);
     return status;
@@ -375,7 +373,7 @@ static int predict_line(Predicting *p, const char *name, const char *line, size_
 /* The lines that are complete, each made a string; `end`: the last one needs no line end. */
 static int predict_lines(Predicting *p, Text *text, const char *file, size_t *line, bool end)
 {
-    char name[128], *s = text->s, *last = text->s + text->length;
+    char *s = text->s, *last = text->s + text->length;
     int status = NUDGE_OK;
     while (s < last && !status && !p->job->stopped) {
         char *stop = memchr(s, '\n', (size_t)(last - s));
@@ -383,8 +381,7 @@ static int predict_lines(Predicting *p, Text *text, const char *file, size_t *li
         if (!stop) stop = last;
         size_t length = (size_t)(stop - s) - (stop > s && stop[-1] == '\r');
         s[length] = 0;
-        snprintf(name, sizeof name, "%s:%zu", file, ++*line);
-        status = predict_line(p, name, s, length);
+        status = predict_line(p, file, ++*line, s, length);
         s = stop < last ? stop + 1 : last;
     }
     text->length = (size_t)(last - s);
@@ -424,9 +421,10 @@ static int predict_file(Predicting *p, const char *file)
     bool idx, table = p->judged.columns.count;
     if (p->judged.tokens.count) return predict_text(p, file);
     if (!table && !strcmp(file, "-"))
-        return error_set(p->job->error, NUDGE_INPUT,
-                         "stdin: the model was trained on IDX files, which are not read from there; name a file "
-                         "of images");
+        return error_set(
+            p->job->error, NUDGE_INPUT,
+            "stdin: the model was trained on IDX files, which are not read from there; name a file "
+            "of images");
     if (jobdata_is_idx(file, &idx, p->job->error)) return p->job->error->status;
     if (idx != table) return table ? predict_table(p, file) : predict_images(p, file);
     return error_set(p->job->error, NUDGE_INPUT, "%s: is %s, but the model was trained on %s; give %s", file,

@@ -205,7 +205,7 @@ static int sample_prompt(Sampling *s)
     const Tokens *k = &s->judged.tokens;
     TokenList list = {0};
     bool lines = settings_flag(&s->judged.model->settings, "lines");
-    int status = tokens_encode(k, &list, "--prompt", prompt, strlen(prompt), s->job->error);
+    int status = tokens_encode(k, &list, "--prompt", 1, prompt, strlen(prompt), s->job->error);
     if (!status && list.unknown)
         status = error_set(s->job->error, NUDGE_INPUT,
                            "--prompt: %zu of its words %s not in the model's vocabulary of %zu; use others",

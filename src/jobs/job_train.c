@@ -132,9 +132,11 @@ static void train_print_target(const Training *t, Text *out)
 {
     const Columns *k = &t->data.columns;
     bool chosen = !strcmp(settings_origin(&t->settings, "target"), "chosen");
-    if (t->data.table)
-        text_print(out, "target %s%s ", k->column[k->target].name,
-                   chosen && k->target + 1 == k->count ? ", the last column" : "");
+    if (t->data.table) {
+        text_print(out, "target ");
+        text_name(out, k->column[k->target].name);
+        text_print(out, chosen && k->target + 1 == k->count ? ", the last column " : " ");
+    }
     if (t->data.rows.classes)
         text_print(out, t->data.table ? "(%zu classes): " : "%zu classes: ", t->data.rows.classes);
     if (t->data.table && !t->data.rows.classes) text_print(out, "(a number): ");

@@ -70,7 +70,7 @@ static int textdata_fit(TextData *t, const Settings *s, const char *name, const 
     const char *tokens = settings_text(s, "tokens");
     int status = tokens ? tokens_parse(tokens, settings_origin(s, "tokens"), &kind, &size, e) : NUDGE_OK;
     if (!status) status = tokens_fit(&t->tokens, kind, size, name, text->s, text->length, warnings, e);
-    return status ? status : tokens_encode(&t->tokens, &t->list, name, text->s, text->length, e);
+    return status ? status : tokens_encode(&t->tokens, &t->list, name, 1, text->s, text->length, e);
 }
 
 int textdata_open(TextData *t, Dataset *rows, const Settings *s, const Setting *files, Text *warnings,
@@ -140,7 +140,7 @@ static int textdata_lay(Dataset *rows, const Tokens *k, const Model *m, bool tra
     TextLayout how = {m->task.features, settings_flag(&m->settings, "lines"),
                       m->task.positions == m->task.features, train,
                       (uint64_t)settings_integer(&m->settings, "seed")};
-    int status = tokens_encode(k, &list, name, text_end(text), text->length, e);
+    int status = tokens_encode(k, &list, name, 1, text_end(text), text->length, e);
     if (!status) status = textrows_make(rows, k, &list, &how, name, e);
     if (!status && list.unknown && !train)
         text_print(warnings, "%s: %zu of %zu words are not in the vocabulary and count as unknown\n", name,

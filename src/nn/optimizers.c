@@ -8,11 +8,13 @@ const Definition nn_optimizers[] = {
     {"helper",
      "decay_of(axes, weight_decay, decay_vectors): decay_vectors ? weight_decay : 1 < axes ? weight_decay : 0",
      NULL, "weight_decay, but 0 for a vector that is spared", 0},
-    {"helper", "sgd_plain(w, g, lr, weight_decay): w -= lr*(g + weight_decay*w)", NULL,
+    {"helper", "decayed(w, g, weight_decay): weight_decay == 0 ? g : g + weight_decay*w", NULL,
+     "the gradient with that of weight_decay/2 times the sum of squares", 0},
+    {"helper", "sgd_plain(w, g, lr, weight_decay): w -= lr*decayed(w, g, weight_decay)", NULL,
      "sgd without momentum", 0},
     {"helper",
      "sgd_momentum(w, g, t, lr, momentum, dampening, nesterov, weight_decay | momentum_buffer[shape(w)] = 0): "
-     "d = g + weight_decay*w; "
+     "d = decayed(w, g, weight_decay); "
      "momentum_buffer <- momentum*momentum_buffer + (dampening == 0 ? d : where(t <= 1, 1, 1 - dampening)*d); "
      "w -= lr*(nesterov ? d + momentum*momentum_buffer : momentum_buffer)",
      NULL, "sgd with momentum; the first gradient enters undamped", 0},
@@ -31,7 +33,7 @@ const Definition nn_optimizers[] = {
     {"optimizer",
      "adam(w, g, t, lr=1e-3, beta1=.9, beta2=.999, eps=1e-8, weight_decay=0 "
      "| exp_avg[shape(w)] = 0, exp_avg_sq[shape(w)] = 0): "
-     "d = g + weight_decay*w; "
+     "d = decayed(w, g, weight_decay); "
      "exp_avg <- beta1*exp_avg + (1 - beta1)*d; "
      "exp_avg_sq <- beta2*exp_avg_sq + (1 - beta2)*d*d; "
      "w -= adam_step(exp_avg, exp_avg_sq, t, lr, beta1, beta2, eps)",
@@ -58,12 +60,12 @@ const Definition nn_optimizers[] = {
      NULL, "a direction with momentum", 0},
     {"optimizer",
      "rmsprop(w, g, lr=.01, alpha=.99, eps=1e-8, weight_decay=0, momentum=0, centered=false): "
-     "d = g + weight_decay*w; d = d*rmsprop_scale(d, alpha, eps, centered); "
+     "d = decayed(w, g, weight_decay); d = d*rmsprop_scale(d, alpha, eps, centered); "
      "w -= lr*(momentum == 0 ? d : heavy_ball(d, momentum))",
      NULL, "Tieleman and Hinton 2012; centered as in Graves 2013", 0},
     {"optimizer",
      "adagrad(w, g, t, lr=.01, lr_decay=0, weight_decay=0, eps=1e-10 | sum[shape(w)] = 0): "
-     "d = g + weight_decay*w; "
+     "d = decayed(w, g, weight_decay); "
      "sum <- sum + d*d; "
      "w -= lr/(1 + (t - 1)*lr_decay)*d/(sqrt(sum) + eps)",
      NULL, "Duchi, Hazan and Singer 2011", 0},
@@ -85,7 +87,7 @@ const Definition nn_optimizers[] = {
     {"optimizer",
      "nadam(w, g, t, lr=2e-3, beta1=.9, beta2=.999, eps=1e-8, weight_decay=0, momentum_decay=4e-3 "
      "| exp_avg[shape(w)] = 0, exp_avg_sq[shape(w)] = 0, mu_product[] = 1): "
-     "d = g + weight_decay*w; "
+     "d = decayed(w, g, weight_decay); "
      "mu = beta1*(1 - .5*.96^(t*momentum_decay)); next = beta1*(1 - .5*.96^((t + 1)*momentum_decay)); "
      "mu_product <- mu*mu_product; "
      "exp_avg <- beta1*exp_avg + (1 - beta1)*d; "
@@ -96,7 +98,7 @@ const Definition nn_optimizers[] = {
     {"optimizer",
      "radam(w, g, t, lr=1e-3, beta1=.9, beta2=.999, eps=1e-8, weight_decay=0 "
      "| exp_avg[shape(w)] = 0, exp_avg_sq[shape(w)] = 0): "
-     "d = g + weight_decay*w; "
+     "d = decayed(w, g, weight_decay); "
      "exp_avg <- beta1*exp_avg + (1 - beta1)*d; "
      "exp_avg_sq <- beta2*exp_avg_sq + (1 - beta2)*d*d; "
      "top = 2/(1 - beta2) - 1; rho = top - 2*t*beta2^t/(1 - beta2^t); r = max(rho, 5); "
@@ -105,7 +107,7 @@ const Definition nn_optimizers[] = {
      NULL, "adam that steps evenly until its variance can be trusted (Liu et al. 2019)", 0},
     {"optimizer",
      "adadelta(w, g, lr=1, rho=.9, eps=1e-6, weight_decay=0 | square_avg[shape(w)] = 0, acc_delta[shape(w)] = 0): "
-     "d = g + weight_decay*w; "
+     "d = decayed(w, g, weight_decay); "
      "square_avg <- rho*square_avg + (1 - rho)*d*d; "
      "u = sqrt(acc_delta + eps)/sqrt(square_avg + eps)*d; "
      "acc_delta <- rho*acc_delta + (1 - rho)*u*u; "
@@ -114,14 +116,14 @@ const Definition nn_optimizers[] = {
     {"optimizer",
      "adamax(w, g, t, lr=2e-3, beta1=.9, beta2=.999, eps=1e-8, weight_decay=0 "
      "| exp_avg[shape(w)] = 0, exp_inf[shape(w)] = 0): "
-     "d = g + weight_decay*w; "
+     "d = decayed(w, g, weight_decay); "
      "exp_avg <- beta1*exp_avg + (1 - beta1)*d; "
      "exp_inf <- max(beta2*exp_inf, abs(d) + eps); "
      "w -= lr/(1 - beta1^t)*exp_avg/exp_inf",
      NULL, "adam by the largest gradient (Kingma and Ba 2014)", 0},
     {"optimizer",
      "asgd(w, g, t, lr=.01, lambd=1e-4, alpha=.75, t0=1e6, weight_decay=0 | ax[shape(w)] = 0): "
-     "d = g + weight_decay*w; eta = lr/(1 + lambd*lr*(t - 1))^alpha; "
+     "d = decayed(w, g, weight_decay); eta = lr/(1 + lambd*lr*(t - 1))^alpha; "
      "w <- w*(1 - lambd*eta) - eta*d; "
      "ax <- ax + (w - ax)/max(1, t - 1 - t0)",
      NULL, "gradient descent; ax becomes the mean of w from step t0 on (Polyak and Juditsky 1992)", 0},

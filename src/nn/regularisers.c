@@ -24,8 +24,8 @@ const Definition nn_regularisers[] = {
 
     {"average",
      "ema(w, t, decay=.999 | average[shape(w)] = 0): d = decay*(1 < t); average <- d*average + (1 - d)*w",
-     NULL, "the exponential moving average of w, which begins with its first value (Polyak and Juditsky 1992)",
-     0},
+     NULL,
+     "the exponential moving average of w, which begins with its first value (Polyak and Juditsky 1992)", 0},
     {"average",
      "swa(w, t, start=1 | average[shape(w)] = 0): k = max(1, t - start + 1); "
      "average <- (1 - 1/k)*average + 1/k*w",

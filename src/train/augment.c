@@ -50,7 +50,8 @@ static uint8_t augment_sample(const AugmentImage *m, const uint8_t *from, double
     double top = floor(y), left = floor(x), down = y - top, right = x - left;
     long i = (long)top, k = (long)left;
     double above = augment_pixel(m, from, i, k) * (1 - right) + augment_pixel(m, from, i, k + 1) * right;
-    double below = augment_pixel(m, from, i + 1, k) * (1 - right) + augment_pixel(m, from, i + 1, k + 1) * right;
+    double below =
+        augment_pixel(m, from, i + 1, k) * (1 - right) + augment_pixel(m, from, i + 1, k + 1) * right;
     return (uint8_t)floor(above * (1 - down) + below * down + .5);
 }
 
@@ -64,9 +65,8 @@ static void augment_resample(AugmentImage *m, double y, double x, const double t
         for (size_t i = 0; i < m->height; i++)
             for (size_t k = 0; k < m->width; k++) {
                 double dy = (double)i - middle_y, dx = (double)k - middle_x;
-                m->pixel[c * plane + i * m->width + k] =
-                    augment_sample(m, m->room + c * plane, y + turn[0] * dy + turn[1] * dx,
-                                   x + turn[2] * dy + turn[3] * dx);
+                m->pixel[c * plane + i * m->width + k] = augment_sample(
+                    m, m->room + c * plane, y + turn[0] * dy + turn[1] * dx, x + turn[2] * dy + turn[3] * dx);
             }
 }
 
@@ -109,7 +109,8 @@ static void augment_rotate(AugmentImage *m, double most, AugmentDraws *r)
 static void augment_crop(AugmentImage *m, double least, AugmentDraws *r)
 {
     double share = augment_between(r, least, 1), turn[4] = {share, 0, 0, share};
-    double free_y = (1 - share) * ((double)m->height - 1) / 2, free_x = (1 - share) * ((double)m->width - 1) / 2;
+    double free_y = (1 - share) * ((double)m->height - 1) / 2,
+           free_x = (1 - share) * ((double)m->width - 1) / 2;
     double y = ((double)m->height - 1) / 2 + augment_between(r, -free_y, free_y);
     augment_resample(m, y, ((double)m->width - 1) / 2 + augment_between(r, -free_x, free_x), turn);
 }
@@ -134,9 +135,9 @@ typedef struct AugmentKind {
 } AugmentKind;
 
 static const AugmentKind augment_kinds[] = {
-    {"shift", augment_shift, 2, 0, 1000, true},  {"flip", augment_flip, 0, 0, 0, true},
+    {"shift", augment_shift, 2, 0, 1000, true},    {"flip", augment_flip, 0, 0, 0, true},
     {"rotate", augment_rotate, 10, 0, 180, false}, {"crop", augment_crop, .8, .1, 1, false},
-    {"cutout", augment_cutout, 8, 1, 1000, true}, {"mixup", NULL, .2, .01, 4, false},
+    {"cutout", augment_cutout, 8, 1, 1000, true},  {"mixup", NULL, .2, .01, 4, false},
 };
 enum { AUGMENT_KINDS = sizeof augment_kinds / sizeof *augment_kinds };
 
@@ -156,9 +157,8 @@ static int augment_refuse_name(const AugmentReading *q, const char *word, size_t
     Text name = {0};
     text_append(&name, word, length);
     const char *near = name_nearest(text_end(&name), names, AUGMENT_KINDS);
-    int status = error_set(q->error, NUDGE_INPUT,
-                           "%s: augment: nothing done to images is called %s; %s%s%s", q->origin,
-                           text_end(&name), near ? "did you mean " : "", near ? near : "",
+    int status = error_set(q->error, NUDGE_INPUT, "%s: augment: nothing done to images is called %s; %s%s%s",
+                           q->origin, text_end(&name), near ? "did you mean " : "", near ? near : "",
                            near ? "?" : "there are shift, flip, rotate, crop, cutout and mixup");
     text_free(&name);
     return status;
@@ -171,8 +171,8 @@ static int augment_refuse_value(const AugmentReading *q, const AugmentKind *k, c
         return error_set(q->error, NUDGE_INPUT, "%s: augment: %s takes nothing; write it without (%.*s)",
                          q->origin, k->name, length, value);
     return error_set(q->error, NUDGE_INPUT,
-                     "%s: augment: %s(%.*s) wants a %snumber from %s to %s, such as %s(%s)", q->origin, k->name,
-                     length, value, k->whole ? "whole " : "", number_print(least, k->least),
+                     "%s: augment: %s(%.*s) wants a %snumber from %s to %s, such as %s(%s)", q->origin,
+                     k->name, length, value, k->whole ? "whole " : "", number_print(least, k->least),
                      number_print(most, k->most), k->name, number_print(standard, k->standard));
 }
 
@@ -184,8 +184,8 @@ static int augment_add(const AugmentReading *q, const AugmentKind *k, double val
         return NUDGE_OK;
     }
     if (a->steps == AUGMENT_MOST)
-        return error_set(q->error, NUDGE_INPUT, "%s: augment: more than %d changes; leave some out", q->origin,
-                         AUGMENT_MOST);
+        return error_set(q->error, NUDGE_INPUT, "%s: augment: more than %d changes; leave some out",
+                         q->origin, AUGMENT_MOST);
     a->step[a->steps++] = (AugmentStep){k, value};
     return NUDGE_OK;
 }
@@ -209,8 +209,9 @@ static int augment_read_one(const AugmentReading *q, const char **at)
     if (**at != '(') return augment_add(q, k, k->standard);
     const char *value = *at + 1, *end = strchr(value, ')');
     if (!end)
-        return error_set(q->error, NUDGE_INPUT, "%s: augment: the bracket after %s does not close; write %s(...)",
-                         q->origin, k->name, k->name);
+        return error_set(q->error, NUDGE_INPUT,
+                         "%s: augment: the bracket after %s does not close; write %s(...)", q->origin,
+                         k->name, k->name);
     double number;
     bool fits = k->most && number_is(value, (size_t)(end - value), &number) && number >= k->least &&
                 number <= k->most && (!k->whole || number == floor(number));
@@ -238,9 +239,10 @@ static int augment_check(const AugmentReading *q, const Model *m, const Dataset 
                          "%s: augment: changes images, but the rows are no images of bytes; leave it out",
                          q->origin);
     if (q->a->mixup > 0 && !m->task.classify)
-        return error_set(q->error, NUDGE_INPUT,
-                         "%s: augment: mixup mixes images of classes, but the target is a number; leave it out",
-                         q->origin);
+        return error_set(
+            q->error, NUDGE_INPUT,
+            "%s: augment: mixup mixes images of classes, but the target is a number; leave it out",
+            q->origin);
     return NUDGE_OK;
 }
 

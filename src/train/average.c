@@ -24,7 +24,8 @@ static Tensor *average_owner(const Store *s, const Tensor *t)
         return NULL;
     for (size_t i = 0; i < s->count; i++) {
         Tensor *w = s->list[i];
-        bool owns = strlen(w->name) == length - first - last && !memcmp(w->name, t->name + first, length - first - last);
+        bool owns = strlen(w->name) == length - first - last &&
+                    !memcmp(w->name, t->name + first, length - first - last);
         if (owns) return w->role == ROLE_PARAMETER ? w : NULL;
     }
     return NULL;

@@ -31,7 +31,7 @@ typedef struct Course {
     Batch batch;
     double *weight; /* of the data's rows, so that classes are balanced; NULL: the data's own */
     Augment augment;
-    Lbfgs lbfgs; /* if it is the optimizer; else zeros */
+    Lbfgs lbfgs;                /* if it is the optimizer; else zeros */
     void *norms;                /* of the last step that was asked for them, reals [groups + 1] */
     CourseRun run[COURSE_RUNS]; /* programs in use */
     size_t runs;

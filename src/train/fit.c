@@ -103,10 +103,8 @@ static int fit_paths(Fitting *t)
 static int fit_position(Fitting *t)
 {
     int status = model_restart(t->m, t->error);
-    t->now = (Progress){.rows = t->f->rows,
-                        .best = (double)NAN,
-                        .best_loss = (double)NAN,
-                        .plateau = {.best = HUGE_VAL}};
+    t->now = (Progress){
+        .rows = t->f->rows, .best = (double)NAN, .best_loss = (double)NAN, .plateau = {.best = HUGE_VAL}};
     if (status || !t->f->resume) return status;
     status = checkpoint_load(t->m, &t->now, &t->best, text_end(&t->checkpoint), t->error);
     if (!status && t->now.rows != t->f->rows)

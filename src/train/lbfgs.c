@@ -155,14 +155,16 @@ static void lbfgs_try(Lbfgs *l, LbfgsPoint *p, double t)
 /* Where the cubic through values and slopes of two points is least, within bounds. */
 static double lbfgs_cubic(const LbfgsPoint *a, const LbfgsPoint *b, double least, double most)
 {
-    double d1 = a->slope + b->slope - 3 * (a->f - b->f) / (a->t - b->t), square = d1 * d1 - a->slope * b->slope;
+    double d1 = a->slope + b->slope - 3 * (a->f - b->f) / (a->t - b->t),
+           square = d1 * d1 - a->slope * b->slope;
     double middle = (least + most) / 2;
     if (!(square >= 0) || !isfinite(square)) return middle;
     if (a->t > b->t) {
         const LbfgsPoint *swap = a;
         a = b, b = swap;
     }
-    double d2 = sqrt(square), t = b->t - (b->t - a->t) * ((b->slope + d2 - d1) / (b->slope - a->slope + 2 * d2));
+    double d2 = sqrt(square),
+           t = b->t - (b->t - a->t) * ((b->slope + d2 - d1) / (b->slope - a->slope + 2 * d2));
     return isnan(t) ? middle : fmin(fmax(t, least), most);
 }
 
@@ -242,7 +244,7 @@ static void lbfgs_zoom(LbfgsSearch *s)
             continue;
         }
         s->done = lbfgs_wolfe(s, &s->new);
-        if (!s->done && s->new.slope * (high->t - low->t) >= 0) lbfgs_replace(high, low);
+        if (!s->done && s->new.slope *(high->t - low->t) >= 0) lbfgs_replace(high, low);
         lbfgs_replace(low, &s->new);
     }
 }

@@ -343,7 +343,7 @@ void metrics_print(const MetricsFigure *f, double value, Text *out)
 static void metrics_name(const char *const *names, size_t class, Text *out)
 {
     if (names && names[class])
-        text_print(out, "%s", names[class]);
+        text_name(out, names[class]);
     else
         text_print(out, "class %zu", class);
 }
@@ -365,22 +365,11 @@ void metrics_trivial(const Metrics *m, const char *const *names, Text *out)
     metrics_print(f, value, out);
 }
 
-/* The characters of s, for columns that line up. */
-static int metrics_width(const char *s)
-{
-    int width = 0;
-    for (const char *end = s + strlen(s); s < end; width++) {
-        size_t length = utf8_length(s, end);
-        s += length ? length : 1;
-    }
-    return width;
-}
-
 /* Appends a cell to a line, to the left or right of its column; empties the cell. */
 static void metrics_cell(Text *out, Text *cell, int width, bool left)
 {
     const char *s = text_end(cell);
-    int pad = width - metrics_width(s);
+    int pad = width - text_width(s);
     if (left) text_print(out, "%s", s);
     for (; pad > 0; pad--)
         text_put(out, ' ');
@@ -430,7 +419,7 @@ static int metrics_widest(const Metrics *m, const char *const *names, int least)
     for (size_t i = 0; i < m->classes; i++) {
         cell.length = 0;
         metrics_name(names, i, &cell);
-        int width = metrics_width(text_end(&cell));
+        int width = text_width(text_end(&cell));
         if (width > least) least = width;
     }
     text_free(&cell);
@@ -487,7 +476,7 @@ static void metrics_text_confusion(const Metrics *m, const char *const *names, T
         for (size_t k = 0; k < m->classes; k++) {
             text_print(&cell, "  ");
             metrics_name(names, k, &cell);
-            int column = metrics_width(text_end(&cell));
+            int column = text_width(text_end(&cell));
             cell.length = 0;
             metrics_number(&cell, m->confusion[i * m->classes + k]);
             metrics_cell(out, &cell, column > 10 ? column : 10, false);

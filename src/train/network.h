@@ -8,7 +8,7 @@
 #define TRAIN_NETWORK_H
 
 #include "nn/nn.h"
-#include "train/rules.h"
+#include "train/grouping.h"
 #include "train/settings.h"
 
 /* What the data says of a model. */

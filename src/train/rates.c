@@ -7,7 +7,8 @@
 
 static const double RATES_LOW = 1e-7, RATES_HIGH = 10;
 static const double RATES_SMOOTH = .8; /* of the loss's running mean */
-static const double RATES_BROKEN = 4;  /* times the least loss, or the first one where that is 0: it has broken out */
+static const double RATES_BROKEN =
+    4; /* times the least loss, or the first one where that is 0: it has broken out */
 
 static int rates_set(Model *m, const char *options, Error *e)
 {
@@ -25,7 +26,8 @@ static int rates_prepare(Model *m, Error *e)
     double lr = status ? 1 : model_rate(m, 1, 1);
     if (isnan(lr) || !(lr > 0))
         return error_set(e, NUDGE_INPUT, "%s: optimizer: %s has no lr that could be looked for",
-                         settings_origin(&m->settings, "optimizer"), settings_text(&m->settings, "optimizer"));
+                         settings_origin(&m->settings, "optimizer"),
+                         settings_text(&m->settings, "optimizer"));
     char low[NUMBER_ROOM], high[NUMBER_ROOM];
     Text options = {0};
     text_print(&options, "schedule=sweep(low=%s, high=%s) steps=%d", number_print(low, RATES_LOW / lr),

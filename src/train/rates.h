@@ -9,11 +9,11 @@
 enum { RATES_STEPS = 200 };
 
 typedef struct Rates {
-    size_t steps;                               /* done */
-    double lr[RATES_STEPS], loss[RATES_STEPS];  /* the loss smoothed over the steps */
-    double least; /* lr at which the loss was least */
-    double broken; /* lr at which it broke out; NaN if it never did */
-    double suggestion; /* a tenth of `least` */
+    size_t steps;                              /* done */
+    double lr[RATES_STEPS], loss[RATES_STEPS]; /* the loss smoothed over the steps */
+    double least;                              /* lr at which the loss was least */
+    double broken;                             /* lr at which it broke out; NaN if it never did */
+    double suggestion;                         /* a tenth of `least` */
 } Rates;
 
 /* Trains the model on rows order[0..rows) of the data; it is of no use afterwards. NUDGE_INPUT where the optimizer has

@@ -47,8 +47,7 @@ static void restraint_constrain(const Blueprint *b, Graph *g, Node *w)
     if (v.kind != VALUE_TENSOR || !shape_equal(v.node->shape, w->shape))
         error_raise(g->error, NUDGE_INPUT,
                     "%s: %s makes %s of %s %s; a constraint gives a tensor of w's shape, such as max_norm(3)",
-                    c.title, text, restraint_shape(g, v), w->leaf->name,
-                    shape_text(&g->arena, w->shape));
+                    c.title, text, restraint_shape(g, v), w->leaf->name, shape_text(&g->arena, w->shape));
     graph_assign(g, w, v.node);
 }
 
@@ -62,9 +61,10 @@ static void restraint_average(const Blueprint *b, Graph *g, Node *w, Node *t)
     notation_call(&c, text, 2, given);
     Node *average = graph_find_leaf(g, arena_print(&g->arena, "%s.average", c.path));
     if (!average || !restraint_assignment(g, average) || !shape_equal(average->shape, w->shape))
-        error_raise(g->error, NUDGE_INPUT,
-                    "%s: %s keeps no average; it gives a state average[shape(w)] its value, such as ema(0.999)",
-                    c.title, text);
+        error_raise(
+            g->error, NUDGE_INPUT,
+            "%s: %s keeps no average; it gives a state average[shape(w)] its value, such as ema(0.999)",
+            c.title, text);
 }
 
 void restraint_update(const Blueprint *b, Graph *g, Node *w, Node *t)

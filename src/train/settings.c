@@ -12,7 +12,8 @@ static const SettingKey setting_table[] = {
          "the rows: a file, or {train: FILE, test: FILE, validation: FILE}; IDX pairs as [images, labels]"},
     {"target", SETTING_LIST, .example = "species", .help = "the column to predict; by default the last one"},
     {"task", SETTING_TEXT, .choices = {"classify", "regress", "next"}, .example = "classify",
-     .help = "what kind of thing the target is, by default told from its values; next: the next token of a text"},
+     .help =
+         "what kind of thing the target is, by default told from its values; next: the next token of a text"},
     {"ignore", SETTING_LIST, .example = "[id]", .help = "columns to leave out"},
     {"missing", SETTING_LIST, .example = "[\"?\"]",
      .help = "texts that stand for no value, beside NA and the like"},
@@ -32,8 +33,9 @@ static const SettingKey setting_table[] = {
     {"define", SETTING_DEFINITIONS, .example = "gate(x): x * sigmoid(1.7*x)",
      .help = "functions, layers, losses and optimizers of your own"},
     {"shape", SETTING_TEXT, .example = "1x28x28",
-     .help = "the numbers of a row as the net sees them: channels x height x width; by default flat, but images have their "
-             "own before a layer for images"},
+     .help =
+         "the numbers of a row as the net sees them: channels x height x width; by default flat, but images have their "
+         "own before a layer for images"},
     {"net", SETTING_TEXT, .example = "dense(32) relu dense(classes)",
      .help = "the layers, from the data to the output"},
     {"init", SETTING_TEXT, .example = "start.safetensors",
@@ -538,14 +540,10 @@ static int setting_read_definitions(SettingDraft *d, const char *s, const char *
 static int setting_read(SettingDraft *d, const char *s, const char *end)
 {
     static int (*const readers[])(SettingDraft *, const char *, const char *) = {
-        [SETTING_TEXT] = setting_read_text,
-        [SETTING_NUMBER] = setting_read_number,
-        [SETTING_INTEGER] = setting_read_number,
-        [SETTING_FLAG] = setting_read_flag,
-        [SETTING_LIST] = setting_read_list,
-        [SETTING_FILES] = setting_read_files,
-        [SETTING_RULES] = setting_read_rules,
-        [SETTING_DEFINITIONS] = setting_read_definitions,
+        [SETTING_TEXT] = setting_read_text,      [SETTING_NUMBER] = setting_read_number,
+        [SETTING_INTEGER] = setting_read_number, [SETTING_FLAG] = setting_read_flag,
+        [SETTING_LIST] = setting_read_list,      [SETTING_FILES] = setting_read_files,
+        [SETTING_RULES] = setting_read_rules,    [SETTING_DEFINITIONS] = setting_read_definitions,
     };
     if (s < end) return readers[d->key->kind](d, s, end);
     settings_forget(d->settings, d->key, d->name.length ? d->name.s : NULL);

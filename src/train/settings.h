@@ -15,7 +15,7 @@ typedef enum SettingKind {
     SETTING_LIST, /* a, b or [a, "b, c"] */
     /* Maps, which have parts: "data.test". */
     SETTING_FILES, /* a map from `choices` to one file or a list of files; a bare value is the first choice's */
-    SETTING_RULES, /* a map from patterns of parameters' names to a text */
+    SETTING_RULES,      /* a map from patterns of parameters' names to a text */
     SETTING_DEFINITIONS /* a map from name(arguments) to a formula */
 } SettingKind;
 
@@ -29,7 +29,7 @@ typedef struct SettingKey {
     double least, most;     /* of a number or an integer */
     const char *choices[4]; /* the only values of a text, the only names of files; none: any */
     bool local;             /* about this machine, not about what is learnt: not written into recipes */
-    const char *instead; /* the key whose place it takes, if both are set: the later one counts */
+    const char *instead;    /* the key whose place it takes, if both are set: the later one counts */
     const char *example;
     const char *help;
 } SettingKey;

@@ -1,13 +1,13 @@
-/* rules.h: which rule changes which parameter: the recipe's optimizer, that of a group, or none, because it is frozen.
+/* grouping.h: which rule changes which parameter: the recipe's optimizer, that of a group, or none, because it is frozen.
  * Used by network.c and lbfgs.c; knows settings only. */
-#ifndef TRAIN_RULES_H
-#define TRAIN_RULES_H
+#ifndef TRAIN_GROUPING_H
+#define TRAIN_GROUPING_H
 
 #include "train/settings.h"
 
 typedef struct Rule {
-    const char *text;         /* "adam(lr=1e-3)"; NULL: frozen */
-    const Setting *group;     /* where it stands; NULL: it is the optimizer's */
+    const char *text;     /* "adam(lr=1e-3)"; NULL: frozen */
+    const Setting *group; /* where it stands; NULL: it is the optimizer's */
 } Rule;
 
 /* * stands for any characters, also none. */

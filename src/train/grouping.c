@@ -1,5 +1,5 @@
-/* rules.c: see rules.h. */
-#include "train/rules.h"
+/* grouping.c: see grouping.h. */
+#include "train/grouping.h"
 
 #include <string.h>
 
@@ -70,11 +70,12 @@ static int rules_refuse(const char *origin, const char *key, const char *pattern
     for (size_t i = 0; i < count && i < RULES_SHOWN; i++)
         text_print(&list, "%s%s", i ? ", " : "", names[i]);
     if (count > RULES_SHOWN) text_print(&list, ", ...");
-    int status = list.failed ? error_memory(e)
-                             : error_set(e, NUDGE_INPUT,
-                                         "%s: %s: no parameter is called %.*s; there are %s, and * stands for "
-                                         "any characters",
-                                         origin, key, (int)length, pattern, text_end(&list));
+    int status = list.failed
+                     ? error_memory(e)
+                     : error_set(e, NUDGE_INPUT,
+                                 "%s: %s: no parameter is called %.*s; there are %s, and * stands for "
+                                 "any characters",
+                                 origin, key, (int)length, pattern, text_end(&list));
     text_free(&list);
     return status;
 }

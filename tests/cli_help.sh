@@ -31,6 +31,7 @@ has out '--keep COLUMNS'
 lacks out '--resume'
 run 0 help recipe
 has out optimizer validation
+awk "length > 80 { exit 1 }" out || fail "nudge help recipe has long lines"
 
 run 0 help --man
 mv out nudge.1
@@ -70,6 +71,7 @@ refuses 2 'one word too many' eval a b c d
 refuses 2 'no option is called -x' train -x
 refuses 2 'nothing is no command' help nothing
 refuses 2 'no data to train on' train
+refuses 2 "no job is called foo" bench xor xor xor xor xor xor foo
 refuses 2 'not a whole number from 2' cv data.csv --folds 1
 
 # Results that cannot be delivered.

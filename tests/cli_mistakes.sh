@@ -35,6 +35,11 @@ refuses 2 'twice.csv:1:2: column 1 is called height, too' train twice.csv
 refuses 2 'word.csv:62:1: "heavy" is not a number in column width' train word.csv
 has err missing=heavy ignore=width
 run 0 train word.csv missing=heavy epochs=1 -o missing
+tr , " " <good.csv >blanks.csv
+refuses 2 "one column only" train blanks.csv
+has err delimiter=
+run 0 train blanks.csv delimiter=" " epochs=1 -o blanks
+refuses 2 "command line: classes: is 5, but good.csv has 2" train good.csv classes=5
 refuses 2 'did you mean kind?' train good.csv target=kin
 refuses 2 '"heavy"' predict model word.csv
 { cat good.csv; echo '1,2,huge'; } >unseen.csv
@@ -74,6 +79,11 @@ refuses 2 'short: its header says 4 x 2 x 2 values, but only 3 bytes' train shor
 refuses 2 'magic: is no IDX file' train magic labels
 refuses 2 'give both' train images
 refuses 2 'target: is about the columns of a table' train images labels target=a
+idx small 0 0 8 3 0 0 0 4 0 0 0 1 0 0 0 1 1 2 3 4
+refuses 2 "small: its samples have 1 numbers each, but the model takes 4" predict pictures small
+refuses 2 "small: its samples have 1 numbers each, but the model takes 4" eval pictures small labels
+refuses 2 "stdin: the model was trained on IDX files" predict pictures
+refuses 2 "images without labels; give both" eval pictures images
 refuses 2 'was trained on a table' predict model images
 refuses 2 'was trained on IDX files' predict pictures good.csv
 
@@ -100,6 +110,9 @@ refuses 2 'gone.yaml: cannot read: No such file' train gone.yaml
 refuses 2 'no key is called epoch' train good.csv --data.train good.csv epoch=3
 refuses 2 'softmax' train good.csv net='dense(classes) softmax'
 refuses 2 'command line: net' train good.csv net='dense(5)'
+recipe "data: good.csv" "define: gate(x): x * sigmoid(1.7*x)"
+refuses 2 "recipe.yaml:2:16: not YAML" train recipe.yaml
+has err quote
 mkdir sub
 cp good.csv sub
 printf '%s\n' 'data: {train: good.csv, test: good.csv}' 'epochs: 1' >sub/small.yml
@@ -108,6 +121,18 @@ has err 'nudge eval runs/small'
 run 0 eval runs/small
 has out '60 test rows of sub/good.csv'
 [ ! -e runs/recipe ] || fail "a recipe with a mistake leaves a run behind"
+
+# Names that would break a table or steer the terminal are shown without that.
+awk -F , 'NR > 1 { $3 = "\"very\n\033[31m" $3 "\"" } { print $1 "," $2 "," $3 }' good.csv >steering.csv
+run 0 train steering.csv epochs=1 -o steering
+has err "always saying very  [31m"
+run 0 eval steering
+has out "very  [31mbig"
+
+# Where no update was made, the learning rate is not to blame.
+refuses 4 "no update was made before it" train good.csv net="dense(4) log dense(classes)" epochs=1 -o hole
+
+"$NUDGE" train - epochs=1 -q -o piped <good.csv || fail "training from standard input"
 
 # ---- Runs
 status=0
@@ -119,6 +144,7 @@ refuses 2 'different nets' train --resume model net='dense(3) relu dense(classes
 refuses 2 'folder: holds no run' train --resume folder
 refuses 2 'absent: no such directory' train --resume absent
 refuses 2 'leave out good.csv' train good.csv --resume model
+refuses 2 "leave out --output other" train --resume model -o other
 cp -r model broken
 head -c 300 model/model.safetensors >broken/model.safetensors
 refuses 2 'broken/model.safetensors' predict broken good.csv
@@ -126,5 +152,6 @@ head -c 300 model/checkpoint.safetensors >broken/checkpoint.safetensors
 refuses 2 'broken/checkpoint.safetensors' train --resume broken
 printf 'not a model' >broken/model.safetensors
 refuses 2 'broken/model.safetensors' eval broken good.csv
+refuses 2 "its recipe names no file of data; name one after it: piped data.csv" eval piped
 rm model/recipe.yaml
 refuses 2 'recipe.yaml' eval model

@@ -184,8 +184,12 @@ static void refuses_options(void **state)
         csv, &(InferOptions){.ignore = all, .ignore_count = 2},
         "x.csv: no column is left to learn species from: the others are ignored, constant or different in "
         "every row");
-    assert_refuses("y\na\nb\n", &(InferOptions){.weight = "y"},
+    assert_refuses("w,y\n1,a\n2,b\n",
+                   &(InferOptions){.weight = "w", .ignore = (const char *[]){"y"}, .ignore_count = 1},
                    "x.csv: no column is left to be the target; ignore fewer");
+    assert_refuses(
+        "y\na\nb\n", NULL,
+        "x.csv: has one column only, y; if its rows have more cells, say what separates them: delimiter=");
 }
 
 static void leaves_out(void **state)
@@ -274,6 +278,20 @@ static void refuses_text_among_numbers(void **state)
 }
 
 /* Names beside codes are categories. */
+static void tells_commas_in_numbers(void **state)
+{
+    (void)state;
+    Case c;
+    assert_warns(&c, "a;y\n5,1;u\n4,9;v\n5,1;u\n4,9;v\n", NULL,
+                 "column a has texts, not numbers: \"4,9\" has a comma; write numbers with a point\n");
+    case_free(&c);
+    assert_warns(&c, "a;y\n5,1;u\nb,c;v\n5,1;u\nb,c;v\n", NULL, "");
+    case_free(&c);
+    assert_refuses("a;y\n5;u\n4,9;v\n5;u\n4;v\n3;u\n", NULL,
+                   "x.csv:3:1: \"4,9\" is not a number in column a\n"
+                   "  write numbers with a decimal point, and nothing between thousands");
+}
+
 static void accepts_codes_and_names(void **state)
 {
     (void)state;
@@ -308,6 +326,8 @@ static void refuses_what_cannot_be_learned(void **state)
         "x.csv:3:3: \"-1\" is no weight in column w; each row needs a number that is not negative");
     assert_refuses("a,y,w\n1,u,1\n2,v,\n", &(InferOptions){.weight = "w"},
                    "x.csv:3:3: \"\" is no weight in column w; each row needs a number that is not negative");
+    assert_refuses("a,y,w\n1,u,1\n2,v,x\n", &(InferOptions){.weight = "w"},
+                   "x.csv:3:3: \"x\" is no weight in column w; each row needs a number that is not negative");
     assert_refuses("a,y,w\n1,u,0\n2,v,0\n", &(InferOptions){.weight = "w"},
                    "x.csv: all weights in column w are 0; give some rows a weight");
 }
@@ -614,6 +634,7 @@ int main(void)
         cmocka_unit_test(leaves_out),
         cmocka_unit_test(leaves_out_too_many_categories),
         cmocka_unit_test(refuses_text_among_numbers),
+        cmocka_unit_test(tells_commas_in_numbers),
         cmocka_unit_test(accepts_codes_and_names),
         cmocka_unit_test(refuses_what_cannot_be_learned),
         cmocka_unit_test(encodes_other_files),

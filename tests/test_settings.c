@@ -90,6 +90,12 @@ static void has_defaults(void **state)
     assert_int_equal(settings_argument(&s, "seed=", "command line", &e), 0);
     assert_int_equal(settings_integer(&s, "seed"), 1);
     assert_int_equal(s.count, 0);
+    settings_set(&s, "epochs", "20", "a.yaml:1", &e); /* steps and epochs stand for each other */
+    settings_set(&s, "steps", "500", "command line", &e);
+    assert_false(settings_is_set(&s, "epochs"));
+    settings_set(&s, "epochs", "30", "command line", &e);
+    assert_false(settings_is_set(&s, "steps"));
+    assert_int_equal(settings_integer(&s, "epochs"), 30);
     settings_free(&s);
 }
 

@@ -222,13 +222,14 @@ static void measures_utf8(void **state)
 static void suggests_names(void **state)
 {
     (void)state;
-    static const char *const names[] = {"dense", "conv", "relu", "batchnorm", "epochs", "loss"};
+    static const char *const names[] = {"dense",  "conv", "relu", "batchnorm",
+                                        "epochs", "loss", "foo",  "matmul"};
     static const struct {
         const char *word, *nearest;
     } cases[] = {{"dence", "dense"},  {"Dense", "dense"},  {"denes", "dense"},
                  {"covn", "conv"},    {"rel", "relu"},     {"batch_norm", "batchnorm"},
-                 {"epoch", "epochs"}, {"attention", NULL}, {"x", NULL},
-                 {"", NULL}};
+                 {"epoch", "epochs"}, {"attention", NULL}, {"pow", NULL},
+                 {"warmup", NULL},    {"x", NULL},         {"", NULL}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *nearest = name_nearest(cases[i].word, names, sizeof names / sizeof *names);
         if (cases[i].nearest)
@@ -240,6 +241,18 @@ static void suggests_names(void **state)
     memset(endless, 'a', sizeof endless - 1);
     endless[sizeof endless - 1] = 0;
     assert_null(name_nearest(endless, names, sizeof names / sizeof *names));
+}
+
+static void shows_names(void **state)
+{
+    (void)state;
+    Text t = {0};
+    text_name(&t, "a\nb\033[31m \xC3\xA9\177");
+    assert_string_equal(text_end(&t), "a b [31m \xC3\xA9 ");
+    text_free(&t);
+    assert_int_equal(text_width("\xC3\xA9t\xC3\xA9"), 3);
+    assert_int_equal(text_width("\xC3("), 2);
+    assert_int_equal(text_width(""), 0);
 }
 
 static void grows_text(void **state)
@@ -337,12 +350,12 @@ static void fills_arenas(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_numbers),   cmocka_unit_test(reads_long_numbers),
-        cmocka_unit_test(ends_numbers),    cmocka_unit_test(prints_numbers),
-        cmocka_unit_test(ignores_locale),  cmocka_unit_test(measures_utf8),
-        cmocka_unit_test(suggests_names),  cmocka_unit_test(grows_text),
-        cmocka_unit_test(text_fails_once), cmocka_unit_test(allocates),
-        cmocka_unit_test(fills_arenas),
+        cmocka_unit_test(reads_numbers),  cmocka_unit_test(reads_long_numbers),
+        cmocka_unit_test(ends_numbers),   cmocka_unit_test(prints_numbers),
+        cmocka_unit_test(ignores_locale), cmocka_unit_test(measures_utf8),
+        cmocka_unit_test(suggests_names), cmocka_unit_test(grows_text),
+        cmocka_unit_test(shows_names),    cmocka_unit_test(text_fails_once),
+        cmocka_unit_test(allocates),      cmocka_unit_test(fills_arenas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

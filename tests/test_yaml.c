@@ -153,6 +153,22 @@ static const char recipe_line[] =
     "validation=0 epochs=1e5 optimizer='%' schedule=--- header=yes";
 
 /* What settings_write_yaml writes comes back as the same settings. */
+/* Of what is no YAML to its end, nothing is taken: half a value must not be judged. */
+static int take_nothing(void *context, const char *key, const char *value, const char *origin, Error *e)
+{
+    (void)context, (void)origin;
+    return error_set(e, NUDGE_CHECK, "%s=%s was taken", key, value);
+}
+
+static void takes_no_halves(void **state)
+{
+    (void)state;
+    Error e = {0};
+    const char *recipe = "define: gate(x): x * sigmoid(1.7*x)\n";
+    assert_int_equal(yaml_parse("r.yaml", recipe, strlen(recipe), take_nothing, NULL, &e), NUDGE_INPUT);
+    assert_non_null(strstr(e.message, "r.yaml:1:16: not YAML: "));
+}
+
 static void returns_settings(void **state)
 {
     (void)state;
@@ -234,8 +250,10 @@ static void reads_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_keys),       cmocka_unit_test(refuses), cmocka_unit_test(stops_when_told),
-        cmocka_unit_test(returns_settings), cmocka_unit_test(damage),  cmocka_unit_test(reads_files),
+        cmocka_unit_test(takes_keys),       cmocka_unit_test(refuses),
+        cmocka_unit_test(stops_when_told),  cmocka_unit_test(takes_no_halves),
+        cmocka_unit_test(returns_settings), cmocka_unit_test(damage),
+        cmocka_unit_test(reads_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -305,7 +305,8 @@ static size_t name_distance(const char *a, const char *b)
 const char *name_nearest(const char *word, const char *const *names, size_t count)
 {
     const char *nearest = NULL;
-    size_t slips = strlen(word) / 3, best = slips < 2 ? 2 : slips + 1; /* one in a short word, more in a long one */
+    size_t slips = strlen(word) / 3,
+           best = slips < 2 ? 2 : slips + 1; /* one in a short word, more in a long one */
     for (size_t i = 0; i < count; i++) {
         size_t distance = name_distance(word, names[i]);
         if (distance < best && distance < strlen(names[i])) best = distance, nearest = names[i];

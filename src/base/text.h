@@ -20,7 +20,7 @@ void text_number(Text *t, double value); /* as number_print */
 /* A name for people: control characters, which would break a table or steer a terminal, become blanks. */
 void text_name(Text *t, const char *s);
 int text_width(const char *s); /* the characters of s, for columns that line up */
-const char *text_end(Text *t);           /* the string, "" when nothing was added or memory ran out */
+const char *text_end(Text *t); /* the string, "" when nothing was added or memory ran out */
 void text_free(Text *t);
 
 /* The number of bytes of the well-formed UTF-8 character at the start of [s, end); 0 if there is none. */

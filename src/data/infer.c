@@ -215,7 +215,8 @@ static void infer_warn_commas(Infer *f, const Level *levels, size_t count, size_
 {
     for (size_t i = 0; i < count; i++)
         if (!infer_has_comma(levels[i].cell)) return;
-    text_print(f->warnings, "column %s has texts, not numbers: \"%s\" has a comma; write numbers with a point\n",
+    text_print(f->warnings,
+               "column %s has texts, not numbers: \"%s\" has a comma; write numbers with a point\n",
                f->t->column[column].name, levels->cell);
 }
 
@@ -396,9 +397,10 @@ static int infer_start(Infer *f)
         if (!(k->missing[k->missing_count] = memory_string(f->o->missing[k->missing_count])))
             return error_memory(f->e);
     if (k->count > 1) return NUDGE_OK;
-    return error_set(f->e, NUDGE_INPUT,
-                     "%s: has one column only, %s; if its rows have more cells, say what separates them: delimiter=",
-                     f->t->file, k->column->name);
+    return error_set(
+        f->e, NUDGE_INPUT,
+        "%s: has one column only, %s; if its rows have more cells, say what separates them: delimiter=",
+        f->t->file, k->column->name);
 }
 
 int columns_fit(Columns *k, const Table *t, const InferOptions *options, Text *warnings, Error *e)

@@ -112,9 +112,10 @@ static const struct {
     const char *name, *advice;
 } rows_verdicts[] = {
     [ROWS_STEADY] = {"steady", "every layer gets a gradient of a size to learn from"},
-    [ROWS_VANISH] = {"vanishes",
-                     "try: relu with he initialisation, dense(64, init=he) relu, or residual(...) around pairs "
-                     "of layers"},
+    [ROWS_VANISH] =
+        {"vanishes",
+         "try: relu with he initialisation, dense(64, init=he) relu, or residual(...) around pairs "
+         "of layers"},
     [ROWS_EXPLODE] = {"explodes",
                       "try: clip=1, a lower lr, standardize after the layers that grow, or fewer layers"},
     [ROWS_NONE] = {"none",

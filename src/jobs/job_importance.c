@@ -181,7 +181,8 @@ static void importance_print(Importance *p, Text *out)
     int width = 0;
     size_t shown = p->columns < IMPORTANCE_SHOWN ? p->columns : IMPORTANCE_SHOWN;
     for (size_t i = 0; i < shown; i++)
-        if (text_width(text_end(&p->column[i].name)) > width) width = text_width(text_end(&p->column[i].name));
+        if (text_width(text_end(&p->column[i].name)) > width)
+            width = text_width(text_end(&p->column[i].name));
     if (width > IMPORTANCE_NAME) width = IMPORTANCE_NAME;
     judged_print(&p->judged, out);
     text_print(out, ": %s ", p->figure->name);

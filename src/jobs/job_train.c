@@ -31,8 +31,8 @@ static int train_resumed(Training *t, const char *directory)
         return error_set(job->error, NUDGE_INPUT,
                          "train: --resume goes on with the data of its run; leave out %s", job->operand[0]);
     if (settings_is_set(&job->given, "output"))
-        return error_set(job->error, NUDGE_INPUT, "train: --resume goes on in %s; leave out --output %s", directory,
-                         settings_text(&job->given, "output"));
+        return error_set(job->error, NUDGE_INPUT, "train: --resume goes on in %s; leave out --output %s",
+                         directory, settings_text(&job->given, "output"));
     text_print(&t->directory, "%s", directory);
     path_within(&path, directory, "recipe.yaml");
     int status = rundir_check(directory, job->error);

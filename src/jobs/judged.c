@@ -48,9 +48,10 @@ static int judged_recipe(Settings *s, const char *model, Error *e)
     path_within(&path, text_end(&directory), "recipe.yaml");
     int status = directory.failed || path.failed ? error_memory(e) : NUDGE_OK;
     if (!status && !path_exists(text_end(&path)))
-        status = error_set(e, NUDGE_INPUT,
-                           "%s: has no recipe.yaml beside it that names its data; name a file after it: %s data.csv",
-                           model, model);
+        status = error_set(
+            e, NUDGE_INPUT,
+            "%s: has no recipe.yaml beside it that names its data; name a file after it: %s data.csv", model,
+            model);
     if (!status) status = recipe_read(text_end(&path), s, e);
     text_free(&directory);
     text_free(&path);
@@ -85,8 +86,9 @@ static int judged_find_rows(Judged *j, const Settings *s, const char *model, Tex
     const Setting *train = judged_part(s, "train");
     if (!train) train = judged_part(s, "");
     if (!train || !strcmp(setting_item(train, 0), "-"))
-        return error_set(e, NUDGE_INPUT, "%s: its recipe names no file of data; name one after it: %s data.csv",
-                         model, model);
+        return error_set(e, NUDGE_INPUT,
+                         "%s: its recipe names no file of data; name one after it: %s data.csv", model,
+                         model);
     int status = judged_load_setting(j, s, train, true, warnings, e);
     return status ? status : judged_split(j, e);
 }
@@ -105,9 +107,10 @@ int judged_fits(const Judged *j, const Dataset *d, const char *file, bool labell
 {
     size_t takes = j->model->task.features;
     if (!d->rows || d->features == takes) return model_accepts(j->model, d, labelled, e);
-    return error_set(e, NUDGE_INPUT,
-                     "%s: its samples have %zu numbers each, but the model takes %zu; give data like that of the training",
-                     file, d->features, takes);
+    return error_set(
+        e, NUDGE_INPUT,
+        "%s: its samples have %zu numbers each, but the model takes %zu; give data like that of the training",
+        file, d->features, takes);
 }
 
 int judged_open(Judged *j, Job *job)

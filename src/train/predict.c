@@ -226,10 +226,11 @@ static int model_check_step(Model *m, Error *e)
     const char *optimizer = blueprint_optimizer(b);
     programs_unlock(m->programs);
     if (!driven) return NUDGE_OK;
-    return error_set(e, NUDGE_INPUT,
-                     "%s takes all rows at once, for many steps; a single step needs another optimizer, such as "
-                     "sgd(lr=0.1)",
-                     optimizer);
+    return error_set(
+        e, NUDGE_INPUT,
+        "%s takes all rows at once, for many steps; a single step needs another optimizer, such as "
+        "sgd(lr=0.1)",
+        optimizer);
 }
 
 /* The batch and the state before the step, to which a failed one goes back. */

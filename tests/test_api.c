@@ -319,9 +319,10 @@ static void test_file_round_trip(void **state)
     nudge_free(copy);
     nudge_free(m);
     unlink(path);
-    expect_message(copy = NULL, nudge_open(&copy, NULL), NUDGE_INPUT, "");
+    int status = nudge_open(&copy, NULL);
+    expect_message(copy, status, NUDGE_INPUT, "");
     nudge_free(copy);
-    int status = nudge_open(&copy, path);
+    status = nudge_open(&copy, path);
     expect_message(copy, status, NUDGE_INPUT, path);
     nudge_free(copy);
     rmdir(directory);

@@ -112,7 +112,7 @@ NUDGE_API size_t nudge_outputs(const nudge *m);
 /* What a running job says. Numbers that do not apply are NaN. */
 typedef struct nudge_event {
     const char *kind; /* "start" "epoch" "progress" "checkpoint" "warning" "result" "row" "piece" "end" */
-    const char *text; /* for people: one or more lines, UTF-8, no final newline */
+    const char *text; /* for people: one or more lines, UTF-8, no final newline (a "piece" may have one) */
     const char *json; /* the same as one JSON object on one line */
     uint64_t epoch, epochs, step, steps;
     double loss, validation_loss;

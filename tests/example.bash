@@ -92,6 +92,11 @@ at_least() {
     awk -v a="$1" -v b="$2" 'BEGIN { exit !(a != "" && a >= b) }' || fail "$1 is less than $2"
 }
 
+# at_most VALUE MOST
+at_most() {
+    awk -v a="$1" -v b="$2" 'BEGIN { exit !(a != "" && a + 0 <= b) }' || fail "$1 is more than $2"
+}
+
 # accuracy MODEL [DATA...]: in per cent.
 accuracy() {
     "$NUDGE" eval "$@" --json | grep -o '"accuracy":[0-9.e-]*' | awk -F : 'NR == 1 { print 100*$2 }'

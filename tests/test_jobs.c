@@ -107,7 +107,9 @@ static int leave(void **state)
     (void)state;
     remove_run("run");
     remove_run("model");
+    remove_run("text");
     unlink("data.csv");
+    unlink("names.txt");
     return chdir("/") || rmdir(folder);
 }
 
@@ -232,12 +234,37 @@ static void test_memory_runs_out(void **state)
     starve("help", 1, (const char *[]){"--man"});
 }
 
+static void test_memory_runs_out_of_text(void **state)
+{
+    (void)state;
+    char message[SAID];
+    FILE *f = fopen("names.txt", "w");
+    fputs("anna\nbob\nclara\ndora\neve\nhannah\notto\nada\nelle\nava\n", f);
+    fclose(f);
+    const char *train[] = {"names.txt",
+                           "lines=true",
+                           "context=3",
+                           "epochs=1",
+                           "tokens=bpe(260)",
+                           "threads=1",
+                           "-o",
+                           "run",
+                           "net=embedding(vocabulary, 2) flatten dense(classes)"};
+    starve("train", 9, train);
+    train[7] = "text";
+    if (nudge_job("train", 9, train, hear_nothing, NULL, message, SAID)) fail_msg("%s", message);
+    starve("eval", 2, (const char *[]){"text", "names.txt"});
+    starve("predict", 2, (const char *[]){"text", "names.txt"});
+    starve("sample", 4, (const char *[]){"text", "length=5", "prompt=an", "--top-k=9"});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_run_is_told),          cmocka_unit_test(test_predictions_are_rows),
-        cmocka_unit_test(test_results_are_told),       cmocka_unit_test(test_a_listener_stops_a_run),
-        cmocka_unit_test(test_a_failure_is_a_message), cmocka_unit_test(test_memory_runs_out),
+        cmocka_unit_test(test_a_run_is_told),           cmocka_unit_test(test_predictions_are_rows),
+        cmocka_unit_test(test_results_are_told),        cmocka_unit_test(test_a_listener_stops_a_run),
+        cmocka_unit_test(test_a_failure_is_a_message),  cmocka_unit_test(test_memory_runs_out),
+        cmocka_unit_test(test_memory_runs_out_of_text),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

@@ -279,8 +279,10 @@ static void guide_each(Text *out, const CommandRow *command,
     const SettingKey *key = settings_keys(&keys);
     for (size_t i = 0; i < options; i++)
         if (option_belongs(option + i, command)) write(out, command, option + i);
-    for (size_t i = 0; command->recipe && i < keys; i++)
-        write(out, command, &(OptionRow){.name = key[i].name, .setting = key[i].name, .help = key[i].help});
+    for (size_t i = 0; command->recipe && i < keys; i++) {
+        const OptionRow word = {.name = key[i].name, .setting = key[i].name, .help = key[i].help};
+        write(out, command, &word);
+    }
 }
 
 /* A row of the table, or one that guide_each made from a key: that has no commands and a setting. */
@@ -292,7 +294,10 @@ static bool guide_is_key(const OptionRow *word)
 static void guide_bash_word(Text *out, const CommandRow *command, const OptionRow *word)
 {
     (void)command;
-    text_print(out, guide_is_key(word) ? "%s= " : "--%s ", word->name);
+    bool key = guide_is_key(word);
+    if (!key) text_print(out, "--");
+    text_append(out, word->name, strlen(word->name));
+    text_print(out, key ? "= " : " ");
 }
 
 static void guide_bash(Text *out)

@@ -344,11 +344,10 @@ static int predict_score(Predicting *p, const TokenList *list, const char *name,
 static int predict_say_line(Predicting *p, const char *line, size_t tokens, double loss)
 {
     Text text = {0}, json = {0};
+    char number[2][NUMBER_ROOM];
     predict_print_cell(line, &text);
-    text_print(&text, ",%zu,", tokens);
-    text_number(&text, loss);
-    text_put(&text, ',');
-    text_number(&text, exp(loss));
+    text_print(&text, ",%zu,%s,%s", tokens, number_print_short(number[0], loss, 7),
+               number_print_short(number[1], exp(loss), 7));
     JsonWriter w = job_begin(&json, "row");
     json_key(&w, "text"), json_string(&w, line);
     json_key(&w, "tokens"), json_integer(&w, (int64_t)tokens);

@@ -71,7 +71,7 @@ static int course_balance(Course *c, Error *e)
 {
     const Settings *s = &c->m->settings;
     if (!settings_flag(s, "balance")) return NUDGE_OK;
-    if (!c->m->task.classify || c->data->targets != 1)
+    if (!c->m->task.classify || c->m->task.next)
         return error_set(
             e, NUDGE_INPUT,
             "%s: balance: weights the classes of a target, but here rows have no class; leave it out",

@@ -44,6 +44,19 @@ static void tensor_free(Tensor *t)
     memory_release(t);
 }
 
+#define STORE_LARGE                                                                                          \
+    ((size_t)1 << 30) /* bytes of one tensor that are worth a word when there is no room for them */
+
+static void store_no_room(const Store *s, const char *name, Shape shape, Error *e)
+{
+    double bytes = (double)shape_size(shape) * (double)data_size(s->real);
+    if (bytes < (double)STORE_LARGE)
+        error_memory(e);
+    else
+        error_set(e, NUDGE_MACHINE, "out of memory: %s alone takes %.0f GiB; make the net smaller", name,
+                  ceil(bytes / (double)STORE_LARGE));
+}
+
 Tensor *store_add(Store *s, const char *name, Role role, Shape shape, Error *e)
 {
     Tensor *t = memory_zero(1, sizeof *t);
@@ -54,7 +67,7 @@ Tensor *store_add(Store *s, const char *name, Role role, Shape shape, Error *e)
             return s->list[s->count++] = t;
     }
     tensor_free(t);
-    error_memory(e);
+    store_no_room(s, name, shape, e);
     return NULL;
 }
 

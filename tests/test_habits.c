@@ -587,7 +587,7 @@ static void test_mistakes(void **state)
         {"freeze=*", "options: freeze: every parameter is frozen"},
         {"groups={*: freeze}", "options: groups: every parameter is frozen"},
         {"groups={*.bias: sdg(lr=1)}", "options: groups: *.bias: sdg(lr=1)"},
-        {"groups={*.bias: sdg(lr=1)}", "no function is called sdg; did you mean sgd?"},
+        {"groups={*.bias: sdg(lr=1)}", "no optimizer is called sdg; did you mean sgd?"},
         {"groups={*.bias: cosine}", "groups: *.bias"},
         {"groups=sgd", "options: groups: \"sgd\" is for no parameter; write {PATTERN: OPTIMIZER}"},
         {"penalty=l3(1)", "options: penalty"},

@@ -134,6 +134,10 @@ static void test_refusals(void **state)
     expect_refused("net=shout define=shout(x): sum(x) loss=mse", &numbers,
                    "not a list of numbers for each row");
     expect_refused("net=dense(targets) loss=huber(dleta=2)", &numbers, "did you mean delta?");
+    expect_refused("net=dense(targets) loss=hubre", &numbers, "no loss is called hubre; did you mean huber?");
+    expect_refused("net=dense(targets) optimizer=sgd(lr=-1)", &numbers, "has a negative lr");
+    expect_refused("net=dense(targets) optimizer=adam(lr=-.1) schedule=cosine", &numbers,
+                   "has a negative lr");
     expect_refused("net=dense(targets) schedule=adam", &numbers, "schedule");
     expect_refused("net=dense(targets) clip=relu", &numbers, "clip");
 }

@@ -332,16 +332,17 @@ void apply_arguments(Evaluation *e, const Entry *callee, const Syntax *s, Argume
     }
 }
 
-/* right: what it should be, for a suggestion. */
-const Entry *apply_find(Evaluation *e, const Scope *scope, const char *name, bool (*right)(const Entry *))
+/* right: what it should be, for a suggestion; what: the word for it. */
+const Entry *apply_find(Evaluation *e, const Scope *scope, const char *name, bool (*right)(const Entry *),
+                        const char *what)
 {
     const Entry *callee = scope_function(scope, name);
     if (callee) return callee;
     const char *near = scope_nearest(scope, &e->graph->arena, name, right);
     if (!near) near = scope_nearest(scope, &e->graph->arena, name, entry_function);
     if (scope_value(scope, name)) evaluation_raise(e, NULL, "%s is no function; for a product write *", name);
-    if (near) evaluation_raise(e, NULL, "no function is called %s; did you mean %s?", name, near);
-    evaluation_raise(e, NULL, "no function is called %s", name);
+    if (near) evaluation_raise(e, NULL, "no %s is called %s; did you mean %s?", what, name, near);
+    evaluation_raise(e, NULL, "no %s is called %s; nudge ops lists what there is", what, name);
 }
 
 /* A net or function that was handed in as an argument: act(x). */
@@ -361,7 +362,7 @@ Value apply_call(Evaluation *e, const Syntax *s)
     if (s->tag) in.path = path_join(e, e->path, s->tag);
     if (value && value->kind == ENTRY_VALUE && value->value.kind == VALUE_NET)
         return apply_value(&in, s, value->value);
-    const Entry *callee = apply_find(e, e->scope, s->name, entry_function);
+    const Entry *callee = apply_find(e, e->scope, s->name, entry_function, "function");
     Argument *argument = arena_new(&e->graph->arena, (size_t)s->parts, sizeof *argument);
     apply_arguments(e, callee, s, argument);
     return apply_entry(&in, callee, 0, s->parts, argument);

@@ -37,7 +37,7 @@ static Value notation_apply(const Context *c, const char *text, int count, const
     if (net->parts > 1)
         evaluation_raise(&e, evaluate_origin(&e, net, net->part[1].syntax->at),
                          "expected one call, such as %s, and nothing after it", evaluate_text(&e, s));
-    const Entry *callee = apply_find(&e, c->scope, s->name, entry_partial);
+    const Entry *callee = apply_find(&e, c->scope, s->name, entry_partial, c->what ? c->what : "function");
     Argument *argument = arena_new(&g->arena, (size_t)(count + s->parts), sizeof *argument);
     if (count) memcpy(argument, given, (size_t)count * sizeof *argument);
     apply_arguments(&e, callee, s, argument + count);

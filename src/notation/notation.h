@@ -113,7 +113,8 @@ typedef struct Context {
     bool train;        /* the constant `train` */
     Node *
         weight; /* example weights [n] or NULL: inside a loss, mean(x) and sum(x) without axes weight by them */
-    Node *seed; /* scalar leaf that random primitives use; NULL: one called "seed" is made */
+    Node *seed;       /* scalar leaf that random primitives use; NULL: one called "seed" is made */
+    const char *what; /* what notation_call's text names, for messages: "loss"; NULL: "function" */
 } Context;
 
 /* The value of a text in which names mean what the scope says. */

@@ -374,6 +374,7 @@ static Node *network_loss(Building *n, Node *t)
                  .scope = n->b->scope,
                  .title = network_title(n, "loss"),
                  .path = "loss",
+                 .what = "loss",
                  .train = n->k->mode == MODE_TRAIN && !n->k->still,
                  .weight = judged.weight};
     Argument given[] = {{"y", value_node(judged.y), NULL}, {"t", value_node(judged.t), NULL}};
@@ -526,8 +527,11 @@ static Node *network_schedule(Building *n, Node *t, Node *steps, Node *drops)
 {
     if (!n->k->scheduled) return graph_const(n->g, 1);
     const Settings *s = n->b->settings;
-    Context c = {
-        .graph = n->g, .scope = n->b->scope, .title = network_title(n, "schedule"), .path = "schedule"};
+    Context c = {.graph = n->g,
+                 .scope = n->b->scope,
+                 .title = network_title(n, "schedule"),
+                 .path = "schedule",
+                 .what = "schedule"};
     Argument given[] = {
         {"t", value_node(t), NULL}, {"steps", value_node(steps), NULL}, {"drops", value_node(drops), NULL}};
     Value v = notation_call(&c, settings_text(s, "schedule"), 3, given);
@@ -552,10 +556,20 @@ static Node *network_clip(Building *n, Node *gradient)
                 "%s: it turns a gradient g into one of its shape, such as norm(1) or value(.5)", c.title);
 }
 
+/* A learning rate below 0, alone or times a schedule's factor. */
+static bool network_climbs(const Node *lr)
+{
+    if (!lr) return false;
+    if (lr->op == OP_const) return lr->value < 0;
+    return lr->op == OP_neg ||
+           (lr->op == OP_mul && (network_climbs(lr->input[0]) || network_climbs(lr->input[1])));
+}
+
 static void network_update(Building *n, const NetworkParameter *p, Node *t, Node *steps)
 {
     const Setting *group = p->rule.group;
-    Context c = {.graph = n->g, .scope = n->b->scope, .title = network_title(n, "optimizer")};
+    Context c = {
+        .graph = n->g, .scope = n->b->scope, .title = network_title(n, "optimizer"), .what = "optimizer"};
     if (group) c.title = arena_print(&n->g->arena, "%s: groups: %s", group->origin, group->name);
     c.path = arena_print(&n->g->arena, "optimizer.%s", p->leaf->leaf->name);
     Argument given[] = {{"w", value_node(p->leaf), NULL},
@@ -568,6 +582,10 @@ static void network_update(Building *n, const NetworkParameter *p, Node *t, Node
     Node *lr = NULL;
     notation_call_scaled(&c, optimizer, sizeof given / sizeof *given, given, "lr", n->factor, &lr);
     if (!group) n->n->lr = lr;
+    if (network_climbs(lr))
+        error_raise(&n->b->error, NUDGE_INPUT,
+                    "%s: %s has a negative lr and would learn to be wrong; make it 0 or more", c.title,
+                    optimizer);
     if (n->g->assignments == before)
         error_raise(&n->b->error, NUDGE_INPUT,
                     "%s: %s changes nothing; an optimizer ends with w <- ... or w -= ...", c.title,
@@ -788,8 +806,11 @@ static void network_judge(void *context)
     int length = (int)network_word(text);
     const char *name = arena_print(&n->g->arena, "%.*s_judge", length, text);
     if (!scope_row(n->b->scope, name)) return;
-    Context c = {
-        .graph = n->g, .scope = n->b->scope, .title = network_title(n, "schedule"), .path = "schedule"};
+    Context c = {.graph = n->g,
+                 .scope = n->b->scope,
+                 .title = network_title(n, "schedule"),
+                 .path = "schedule",
+                 .what = "schedule"};
     double *const number[] = {&j->p->best, &j->p->waited, &j->p->cooling, &j->p->drops};
     static const char *const names[] = {"best", "waited", "cooling", "drops"};
     Argument given[5] = {{"loss", value_node(graph_const(n->g, j->loss)), NULL}};

@@ -19,18 +19,42 @@ typedef struct BenchRow {
     const char *name;
     size_t features, rows, classes; /* classes 0: a regression with one target */
     bool predict;                   /* one row, through model_predict */
+    bool text; /* features are tokens, the classes are the vocabulary, each token has a next one */
     const char *settings;
 } BenchRow;
 
+/* ResNet-20 for pictures of 32x32 (He et al. 2015, section 4.2; projections between stages). */
+#define BENCH_CONV(n, more) "conv(" n ", 3" more ", padding=1, bias=false) batchnorm "
+#define BENCH_STAY(n)       "residual(" BENCH_CONV(n, "") "relu " BENCH_CONV(n, "") ") relu "
+#define BENCH_HALVE(n)                                                                                       \
+    "parallel(" BENCH_CONV(n, ", stride=2") "relu " BENCH_CONV(                                              \
+        n, "") ", conv(" n ", 1, stride=2, bias=false) batchnorm, join=add) relu "
+#define BENCH_RESNET                                                                                         \
+    BENCH_CONV("16", "")                                                                                     \
+    "relu repeat(3, " BENCH_STAY("16") ") " BENCH_HALVE("32") "repeat(2, " BENCH_STAY(                       \
+        "32") ") " BENCH_HALVE("64") "repeat(2, " BENCH_STAY("64") ") global_avgpool dense(10)"
+
 static const BenchRow bench_table[] = {
-    {"xor", 2, 4, 0, false, "net=dense(4) sigmoid dense(1) sigmoid loss=mse optimizer=sgd(lr=.01)"},
-    {"mlp32", 784, 32, 10, false, "net=dense(128) relu dense(10) optimizer=sgd(lr=.01)"},
-    {"mlp32adam", 784, 32, 10, false, "net=dense(128) relu dense(10) optimizer=adam(lr=1e-3)"},
-    {"tab128", 20, 128, 0, false,
-     "net=dense(64) relu dense(64) relu dense(1) loss=mse optimizer=adam(lr=1e-3)"},
-    {"mlp512", 784, 512, 10, false, "net=dense(512) relu dense(512) relu dense(10) optimizer=adam(lr=1e-3)"},
-    {"predict1", 784, 1, 10, true, "net=dense(128) relu dense(10)"},
-    {"predict2", 2, 1, 0, true, "net=dense(4) relu dense(1)"},
+    {"xor", 2, 4, 0, .settings = "net=dense(4) sigmoid dense(1) sigmoid loss=mse optimizer=sgd(lr=.01)"},
+    {"mlp32", 784, 32, 10, .settings = "net=dense(128) relu dense(10) optimizer=sgd(lr=.01)"},
+    {"mlp32adam", 784, 32, 10, .settings = "net=dense(128) relu dense(10) optimizer=adam(lr=1e-3)"},
+    {"tab128", 20, 128, 0,
+     .settings = "net=dense(64) relu dense(64) relu dense(1) loss=mse optimizer=adam(lr=1e-3)"},
+    {"mlp512", 784, 512, 10,
+     .settings = "net=dense(512) relu dense(512) relu dense(10) optimizer=adam(lr=1e-3)"},
+    {"lenet64", 28 * 28, 64, 10,
+     .settings =
+         "shape=1x28x28 net=conv(32, 5) relu maxpool(2) conv(64, 5) relu maxpool(2) flatten dense(128) "
+         "relu dense(10) optimizer=adam(lr=1e-3)"},
+    {"resnet128", 3 * 32 * 32, 128, 10,
+     .settings = "shape=3x32x32 net=" BENCH_RESNET " optimizer=sgd(lr=.1, momentum=.9, weight_decay=1e-4)"},
+    {"gpt", 64, 12, 65, .text = true,
+     .settings = "net=embedding(65, 128) positions repeat(4, block(4, causal=true, bias=false)) layernorm "
+                 "dense(65, bias=false) optimizer=adamw(lr=1e-3)"},
+    {"lstm", 64, 32, 65, .text = true,
+     .settings = "net=embedding(65, 64) lstm(128) dense(65) optimizer=adam(lr=1e-3)"},
+    {"predict1", 784, 1, 10, .predict = true, .settings = "net=dense(128) relu dense(10)"},
+    {"predict2", 2, 1, 0, .predict = true, .settings = "net=dense(4) relu dense(1)"},
 };
 
 enum {
@@ -74,31 +98,34 @@ static float bench_random(uint64_t index)
                    cos(2 * 3.14159265358979 * p.word[1] / 4294967296.0));
 }
 
-static void bench_fill(const BenchRow *row, float *x, void *t)
+/* n class numbers or reals. */
+static void bench_fill(void *to, DataType type, size_t n, uint64_t from, size_t classes)
 {
-    for (size_t i = 0; i < row->rows * row->features; i++)
-        x[i] = bench_random(i);
-    for (size_t i = 0; i < row->rows; i++)
-        if (row->classes)
-            ((int32_t *)t)[i] = (int32_t)(philox(5, 6, i).word[0] % row->classes);
+    for (size_t i = 0; i < n; i++)
+        if (type == DATA_I32)
+            ((int32_t *)to)[i] = (int32_t)(philox(5, 6, from + i).word[0] % classes);
         else
-            ((float *)t)[i] = bench_random(i + (1 << 30));
+            ((float *)to)[i] = bench_random(from + i);
 }
 
 static int bench_data(Bench *b)
 {
     const BenchRow *row = b->row;
     Dataset *d = &b->data;
-    *d = (Dataset){.rows = row->rows, .features = row->features, .targets = 1, .classes = row->classes};
-    d->x_type = DATA_F32;
+    size_t targets = row->text ? row->features : 1, numbers = row->rows * row->features;
+    *d = (Dataset){.rows = row->rows, .features = row->features, .targets = targets, .classes = row->classes};
+    d->vocabulary = row->text ? row->classes : 0;
+    d->next = row->text;
+    d->x_type = row->text ? DATA_I32 : DATA_F32;
     d->t_type = row->classes ? DATA_I32 : DATA_F32;
-    d->x = d->owned[0] = memory_new(row->rows * row->features, sizeof(float));
-    d->t = d->owned[1] = memory_new(row->rows, sizeof(float));
+    d->x = d->owned[0] = memory_new(numbers, data_size(d->x_type));
+    d->t = d->owned[1] = memory_new(row->rows * targets, data_size(d->t_type));
     b->order = memory_new(row->rows, sizeof *b->order);
     if (!d->x || !d->t || !b->order) return error_memory(b->job->error);
     for (size_t i = 0; i < row->rows; i++)
         b->order[i] = i;
-    bench_fill(row, d->owned[0], d->owned[1]);
+    bench_fill(d->owned[0], d->x_type, numbers, 0, row->classes);
+    bench_fill(d->owned[1], d->t_type, row->rows * targets, numbers, row->classes);
     return NUDGE_OK;
 }
 

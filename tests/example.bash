@@ -11,7 +11,7 @@ cd examples
 # What differs from machine to machine: every number, how full a bar is, and padding. Words must be the same.
 masked() {
     sed -E 's/[-+]?[0-9]+(,[0-9]{3})*(\.[0-9]+)?(e[-+]?[0-9]+)?[kMG]?/#/g; s/#(x#)+/#/g; s/(▏|▎|▍|▌|▋|▊|▉|█)+/▊/g
-        s/threads?/thread/g; s/epochs?/epoch/g; s/#ms/# ms/g; s/ \*//g; s/ +/ /g; s/ $//'
+        s/threads?/thread/g; s/epochs?/epoch/g; s/# ?(ms|s|min|h)\b/# s/g; s/ \*//g; s/ +/ /g; s/ $//'
 }
 
 # Divides a page into its transcripts: N.command and N.wanted, for each line "$ COMMAND" of a ```console block.

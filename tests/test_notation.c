@@ -805,6 +805,26 @@ static void test_initial(void **state)
     assert_true(fabs(ground_numbers(t, a)[0]) <= .1);
 }
 
+/* An initialiser may be handed in with its options, by name or by place, or stand there by default. */
+static void test_initial_handed_in(void **state)
+{
+    Ground *t = *state;
+    ground_row(t, "fan(w[out, in], gain=1): gain*in + 0*w", "initialiser");
+    ground_row(t,
+               "lay(x[.., in], n, start=fan(gain=4), end=zeros | a[n, in] ~ start, b[n] ~ end): x @ a' + b",
+               "layer");
+    ground_row(t, "wide(x, n, share): lay(x, n, fan(gain=share + 1))", "layer");
+    t->context.path = "";
+    ground_net(t, "lay(5) lay(4, start=fan(gain=3), end=normal(2, 0)) lay(3, fan(gain=2), fan) wide(2, 6)",
+               graph_find_leaf(t->g, "x"));
+    check_nodes(t, "0", ground_initial(t, "0.a"), ground_node(t, "zeros(5, 3) + 12"));
+    check_nodes(t, "0", ground_initial(t, "0.b"), ground_node(t, "zeros(5)"));
+    check_nodes(t, "1", ground_initial(t, "1.a"), ground_node(t, "zeros(4, 5) + 15"));
+    check_nodes(t, "1", ground_initial(t, "1.b"), ground_node(t, "zeros(4) + 2"));
+    check_nodes(t, "2", ground_initial(t, "2.a"), ground_node(t, "zeros(3, 4) + 8"));
+    check_nodes(t, "3", ground_initial(t, "3.a"), ground_node(t, "zeros(2, 3) + 21"));
+}
+
 static Node *gradient_out[2];
 static bool gradient_known;
 
@@ -1105,6 +1125,7 @@ int main(void)
         TEST(test_weights),
         TEST(test_random),
         TEST(test_initial),
+        TEST(test_initial_handed_in),
         TEST(test_gradients),
         TEST(test_gradient_unknown),
         TEST(test_call),

@@ -17,6 +17,7 @@ static const struct {
 } rows[] = {
     {"layer", "dense(x[.., in], n, bias=true | weight[n, in] ~ normal, b as bias[n] = 0): "
               "bias ? x @ weight' + b : x @ weight'"},
+    {"layer", "begun(x[.., in], n, init=normal | weight[n, in] ~ init): x @ weight'"},
     {"activation", "relu(x): max(x, 0)"},
     {"activation", "softmax(x, axis=-1): e = exp(x - stop(amax(x, axis))); e/sum(e, axis)"},
     {"loss", "huber(y, t, delta=1): e = y - t; mean(where(abs(e) < delta, e*e/2, delta*(abs(e) - delta/2)))"},
@@ -471,6 +472,14 @@ static const Mistake mistakes[] = {
      "no layer is called dence; did you mean dense?\n"
      "  text: dense(10) relu dence(10)\n"
      "                       ^"},
+    {'n', "begun(10, init=.3)",
+     "init is an initialiser, such as he or uniform(.1), not the number 0.3\n"
+     "  text: begun(10, init=.3)\n"
+     "                  ^"},
+    {'n', "begun(10, normol(.3))",
+     "no initialiser is called normol; did you mean normal?\n"
+     "  text: begun(10, normol(.3))\n"
+     "                  ^"},
     {'n', "dense(10), relu",
      "layers follow each other without commas\n"
      "  text: dense(10), relu\n"

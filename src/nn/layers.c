@@ -5,9 +5,12 @@
 
 const Definition nn_layers[] = {
     {"layer",
-     "dense(x[.., in], n, bias=true, init=glorot | weight[n, in] ~ init, b as bias[n] = 0): "
+     "dense(x[.., in], n, bias=true, init=glorot, bias_init=zeros "
+     "| weight[n, in] ~ init, b as bias[n] ~ bias_init): "
      "bias ? x @ weight' + b : x @ weight'",
-     NULL, "every output is a weighted sum of every input", 0},
+     NULL,
+     "every output is a weighted sum of every input; init, bias_init: an initialiser, such as he or uniform(.3)",
+     0},
     {"layer", "prelu(x | weight[1] = .25): where(0 < x, x, weight*x)", NULL,
      "leaky_relu whose slope is learnt (He et al. 2015); at 0 the slope is the left one", 0},
 };

@@ -52,12 +52,34 @@ static _Noreturn void match_unknown(Evaluation *e, const Row *row, const Argumen
                      row_takes(e, row));
 }
 
+/* The parameter says what a weight is drawn by: init in weight[n, in] ~ init. */
+static bool row_draws(const Row *row, const char *parameter)
+{
+    for (int i = 0; i < row->decls; i++)
+        if (row->decl[i].drawn && !strcmp(row->decl[i].value->name, parameter)) return true;
+    return false;
+}
+
+static void match_initialiser(Evaluation *e, const char *parameter, const Argument *a)
+{
+    if (a->value.kind != VALUE_NET)
+        evaluation_raise(e, a->origin, "%s is an initialiser, such as he or uniform(.1), not %s", parameter,
+                         value_what(e, a->value));
+    const Origin *before = e->graph->origin;
+    e->graph->origin = a->origin;
+    apply_find(e, a->value.scope, a->value.syntax->name, entry_function, "initialiser");
+    e->graph->origin = before;
+}
+
+/* A call for an initialiser, uniform(.1), goes on waiting: its shape is not known yet. */
 static void match_put(Evaluation *e, const Row *row, Value *value, int index, const Argument *a)
 {
+    const char *name = row->parameter[index].name;
+    bool draws = row_draws(row, name);
     if (value[index].kind != VALUE_NONE)
-        evaluation_raise(e, a->origin, "%s is given its argument %s twice", row->name,
-                         row->parameter[index].name);
-    value[index] = value_force(e, a->value);
+        evaluation_raise(e, a->origin, "%s is given its argument %s twice", row->name, name);
+    if (draws) match_initialiser(e, name, a);
+    value[index] = draws ? a->value : value_force(e, a->value);
     if (value[index].kind == VALUE_NONE) value_tensor(e, value[index]); /* raises */
 }
 
@@ -126,6 +148,12 @@ static void bind_dims(Evaluation *e, const Parameter *p, Value v)
         if (i != rest) bind_dim(e, p->name, s, rest >= 0 && i > rest ? s.rank - p->dims + i : i, p->dim[i]);
 }
 
+static Value value_waiting(Evaluation *e, const Syntax *s)
+{
+    return s->kind == SYNTAX_CALL ? (Value){.kind = VALUE_NET, .syntax = s, .scope = e->scope}
+                                  : evaluate(e, s);
+}
+
 static void bind_value(Evaluation *e, const char *name, Value v)
 {
     Entry *entry = scope_set(e->scope, ENTRY_VALUE, name);
@@ -152,9 +180,12 @@ static void row_bind(Evaluation *e, const Row *row, const Value *value)
         bind_dims(e, p, value[i]);
     }
     e->graph->origin = call;
-    for (int i = 0; i < row->parameters; i++)
+    for (int i = 0; i < row->parameters; i++) {
+        const Parameter *p = &row->parameter[i];
         if (value[i].kind == VALUE_NONE)
-            bind_value(e, row->parameter[i].name, evaluate(e, row->parameter[i].value));
+            bind_value(e, p->name,
+                       row_draws(row, p->name) ? value_waiting(e, p->value) : evaluate(e, p->value));
+    }
 }
 
 static Evaluation row_enter(Evaluation *e, const Row *row)
@@ -318,17 +349,44 @@ Value apply_entry(Evaluation *e, const Entry *callee, int given, int count, cons
     return callee->native(e, callee->context, count, argument);
 }
 
-/* In the arguments of a layer, calls may be nets: residual(dense(8)). They wait as VALUE_NET until it is known. */
-void apply_arguments(Evaluation *e, const Entry *callee, const Syntax *s, Argument *argument)
+static bool arguments_name(const Syntax *s, const char *name)
 {
-    bool nets = callee->kind == ENTRY_NATIVE && callee->category && !strcmp(callee->category, "layer");
+    for (int i = 0; i < s->parts; i++)
+        if (s->part[i].name && !strcmp(s->part[i].name, name)) return true;
+    return false;
+}
+
+/* The name that row_match will give to a part of s, behind `given` arguments; NULL: none. */
+static const char *argument_parameter(const Row *row, const Syntax *s, int given, int part)
+{
+    if (s->part[part].name) return s->part[part].name;
+    int next = given;
+    for (int i = 0; i <= part; i++) {
+        if (s->part[i].name) continue;
+        while (next < row->parameters && arguments_name(s, row->parameter[next].name))
+            next++;
+        next++;
+    }
+    return next <= row->parameters ? row->parameter[next - 1].name : NULL;
+}
+
+/* In the arguments of a layer, calls may be nets: residual(dense(8)); or initialisers: dense(8, init=uniform(.1)). They
+ * wait as VALUE_NET until it is known. */
+static bool argument_waits(const Entry *callee, const Syntax *s, int given, int part)
+{
+    if (callee->kind == ENTRY_NATIVE) return callee->category && !strcmp(callee->category, "layer");
+    const char *parameter = argument_parameter(callee->row, s, given, part);
+    return parameter && row_draws(callee->row, parameter);
+}
+
+/* The arguments that s has behind so many that are given. */
+void apply_arguments(Evaluation *e, const Entry *callee, const Syntax *s, int given, Argument *argument)
+{
     for (int i = 0; i < s->parts; i++) {
         const Syntax *part = s->part[i].syntax;
         argument[i].name = s->part[i].name;
         argument[i].origin = evaluate_origin(e, s, s->part[i].at);
-        argument[i].value = nets && part->kind == SYNTAX_CALL
-                                ? (Value){.kind = VALUE_NET, .syntax = part, .scope = e->scope}
-                                : evaluate(e, part);
+        argument[i].value = argument_waits(callee, s, given, i) ? value_waiting(e, part) : evaluate(e, part);
     }
 }
 
@@ -364,7 +422,7 @@ Value apply_call(Evaluation *e, const Syntax *s)
         return apply_value(&in, s, value->value);
     const Entry *callee = apply_find(e, e->scope, s->name, entry_function, "function");
     Argument *argument = arena_new(&e->graph->arena, (size_t)s->parts, sizeof *argument);
-    apply_arguments(e, callee, s, argument);
+    apply_arguments(e, callee, s, 0, argument);
     return apply_entry(&in, callee, 0, s->parts, argument);
 }
 

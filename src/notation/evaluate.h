@@ -86,7 +86,7 @@ Value evaluate_entry(Evaluation *e, Entry *entry);
 /* ---- Other files ---- */
 Value apply_call(Evaluation *e, const Syntax *s); /* apply.c */
 Value apply_entry(Evaluation *e, const Entry *callee, int given, int count, const Argument *argument);
-void apply_arguments(Evaluation *e, const Entry *callee, const Syntax *s, Argument *argument);
+void apply_arguments(Evaluation *e, const Entry *callee, const Syntax *s, int given, Argument *argument);
 const Entry *apply_find(Evaluation *e, const Scope *scope, const char *name, bool (*right)(const Entry *),
                         const char *what);
 void apply_bind(Evaluation *e, const Node *call);

@@ -17,7 +17,8 @@ static bool initial_keeps(const Entry *e)
 {
     double number;
     return e->kind == ENTRY_NUMBER ||
-           (e->kind == ENTRY_VALUE && (value_constant(e->value, &number) || value_word(e->value)));
+           (e->kind == ENTRY_VALUE &&
+            (value_constant(e->value, &number) || e->value.kind == VALUE_WORD || e->value.kind == VALUE_NET));
 }
 
 static const Initial *initial_keep(Evaluation *e, const Row *row, const Decl *decl, const Scope *s)
@@ -79,25 +80,31 @@ Node *initial_leaf(Evaluation *e, const Row *row, const Decl *decl, Scope *home)
 
 /* ---- First values ---- */
 
+/* What a name after ~ stands for: an initialiser that was handed in, by its name or with arguments, has a scope of its
+ * own. */
+static const Syntax *initial_handed(Evaluation *e, const Syntax *s)
+{
+    const Entry *value = scope_value(e->scope, s->name);
+    if (!value || value->kind != ENTRY_VALUE || value->value.kind != VALUE_NET) return s;
+    e->scope = value->value.scope;
+    e->graph->origin = evaluate_origin(e, value->value.syntax, value->value.syntax->at);
+    return value->value.syntax;
+}
+
 /* The initialiser is called with the shape before its own arguments: natives get a tuple, rows a tensor of zeros, which
  * binds the names of its dimensions: glorot(w[out, in]). */
 static Value initial_draw(Evaluation *e, const Syntax *s, Shape shape)
 {
-    const Entry *value = scope_value(e->scope, s->name);
-    const char *name = value && value->kind == ENTRY_VALUE ? value_word(value->value) : NULL;
-    const Scope *scope = name && value->value.scope ? value->value.scope : e->scope;
-    const Entry *callee = scope_function(scope, name ? name : s->name);
-    const char *near = callee ? NULL : scope_nearest(e->scope, &e->graph->arena, s->name, entry_function);
-    if (!callee)
-        evaluation_raise(e, NULL, "no initialiser is called %s%s%s%s", s->name, near ? "; did you mean " : "",
-                         near ? near : "", near ? "?" : "");
+    Evaluation in = *e;
+    s = initial_handed(&in, s);
+    const Entry *callee = apply_find(&in, in.scope, s->name, entry_function, "initialiser");
     Argument *argument = arena_new(&e->graph->arena, (size_t)s->parts + 1, sizeof *argument);
     argument[0].origin = e->graph->origin;
     argument[0].value = callee->kind == ENTRY_NATIVE
                             ? value_shape(e, shape)
                             : value_node(graph_expand(e->graph, graph_const(e->graph, 0), shape));
-    apply_arguments(e, callee, s, argument + 1);
-    return apply_entry(e, callee, 1, s->parts + 1, argument);
+    apply_arguments(&in, callee, s, 1, argument + 1);
+    return apply_entry(&in, callee, 1, s->parts + 1, argument);
 }
 
 Node *notation_initial(const Context *c, const Leaf *leaf, Shape shape)

@@ -26,7 +26,7 @@ static Value layer_apply(Evaluation *e, Evaluation *in, const Syntax *s, Node *x
     if (!callee || !entry_layer(callee)) layer_unknown(e, s->name);
     Argument *argument = arena_new(&e->graph->arena, (size_t)s->parts + 1, sizeof *argument);
     argument[0] = (Argument){NULL, value_node(x), e->graph->origin};
-    apply_arguments(e, callee, s, argument + 1);
+    apply_arguments(e, callee, s, 1, argument + 1);
     return apply_entry(in, callee, 1, s->parts + 1, argument);
 }
 

@@ -40,7 +40,7 @@ static Value notation_apply(const Context *c, const char *text, int count, const
     const Entry *callee = apply_find(&e, c->scope, s->name, entry_partial, c->what ? c->what : "function");
     Argument *argument = arena_new(&g->arena, (size_t)(count + s->parts), sizeof *argument);
     if (count) memcpy(argument, given, (size_t)count * sizeof *argument);
-    apply_arguments(&e, callee, s, argument + count);
+    apply_arguments(&e, callee, s, count, argument + count);
     if (s->tag) e.path = path_join(&e, e.path, s->tag);
     e.scaling = scaling;
     Value v = apply_entry(&e, callee, count, count + s->parts, argument);

@@ -81,6 +81,23 @@ programs() {
     [ $n -gt 1 ] || fail "$1 has no program"
 }
 
+# same_bits KEY SOME ALL ARGUMENT...: `nudge train ARGUMENT... KEY=ALL` leaves the same bits with 1, 2 and 4 threads, and when
+# it first goes as far as KEY=SOME and is resumed from there. KEY is steps or epochs; the schedule must be constant.
+same_bits() {
+    local key=$1 some=$2 all=$3 threads
+    shift 3
+    for threads in 1 2 4; do
+        nudge train "$@" "$key=$all" --threads "$threads" --quiet -o "bits-$threads"
+    done
+    nudge train "$@" "$key=$some" --threads 1 --quiet -o bits-resumed
+    ! cmp -s bits-resumed/model.safetensors bits-1/model.safetensors || fail "$key=$some is no less than $key=$all"
+    nudge train --resume bits-resumed "$key=$all" --threads 4 --quiet
+    for threads in 2 4 resumed; do
+        cmp "bits-1/model.safetensors" "bits-$threads/model.safetensors"
+    done
+    rm -r bits-*
+}
+
 # near VALUE WANTED RELATIVE
 near() {
     awk -v a="$1" -v b="$2" -v r="$3" 'BEGIN { d = a - b; exit !((d < 0 ? -d : d) <= r*(b < 0 ? -b : b)) }' ||

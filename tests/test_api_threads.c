@@ -206,6 +206,65 @@ static void test_threads_give_the_same_bits(void **state)
     }
 }
 
+/* ---- Where memory runs out ---- */
+
+static atomic_bool heap_full;
+
+/* malloc, but once full nothing of the size that programs work in. */
+static void *tight_heap(void *context, void *block, size_t size)
+{
+    (void)context;
+    if (size) return size > 100000 && atomic_load(&heap_full) ? NULL : realloc(block, size);
+    free(block);
+    return NULL;
+}
+
+typedef struct Asker {
+    const nudge *m;
+    const float *x, *wanted;
+    bool same;
+} Asker;
+
+enum { WIDE_ROWS = 256 };
+
+static void *ask(void *context)
+{
+    Asker *a = context;
+    float y[WIDE_ROWS];
+    a->same = true;
+    for (int turn = 0; turn < TURNS; turn++)
+        if (nudge_predict(a->m, a->x, WIDE_ROWS, y, WIDE_ROWS) || memcmp(y, a->wanted, sizeof y))
+            a->same = false;
+    return NULL;
+}
+
+/* There is memory for one run to work in, so the others wait for it. */
+static void test_runs_take_turns_where_memory_ends(void **state)
+{
+    (void)state;
+    float x[WIDE_ROWS], wanted[WIDE_ROWS];
+    for (int i = 0; i < WIDE_ROWS; i++)
+        x[i] = (float)i / WIDE_ROWS;
+    nudge_allocator(tight_heap, NULL);
+    nudge *m;
+    assert_int_equal(nudge_new(&m, 1, "dense(300) tanh dense(300) tanh dense(1)", "loss=mse threads=1"), 0);
+    assert_int_equal(nudge_predict(m, x, WIDE_ROWS, wanted, WIDE_ROWS), 0);
+    atomic_store(&heap_full, true);
+    pthread_t thread[THREADS];
+    Asker asker[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        asker[i] = (Asker){m, x, wanted, false};
+        assert_int_equal(pthread_create(&thread[i], NULL, ask, &asker[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(thread[i], NULL), 0);
+        assert_true(asker[i].same);
+    }
+    atomic_store(&heap_full, false);
+    nudge_free(m);
+    nudge_allocator(NULL, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_clones_and_saves_beside),
         cmocka_unit_test(test_retrain_and_swap),
         cmocka_unit_test(test_threads_give_the_same_bits),
+        cmocka_unit_test(test_runs_take_turns_where_memory_ends),
     };
     fill_rows();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,13 +39,17 @@ static Header *header_of(void *block)
     return (Header *)block - 1;
 }
 
+static void *memory_align(char *raw)
+{
+    return (void *)(((uintptr_t)raw + sizeof(Header) + LINE - 1) & ~(uintptr_t)(LINE - 1));
+}
+
 static void *memory_take(size_t size)
 {
     if (size > SIZE_MAX / 2) return NULL;
     char *raw = memory_hook.heap(memory_hook.context, NULL, size + LINE + sizeof(Header));
     if (!raw) return NULL;
-    uintptr_t at = ((uintptr_t)raw + sizeof(Header) + LINE - 1) & ~(uintptr_t)(LINE - 1);
-    void *block = (void *)at;
+    void *block = memory_align(raw);
     *header_of(block) = (Header){raw, size};
     return block;
 }
@@ -68,20 +72,32 @@ void *memory_zero(size_t count, size_t size)
     return block;
 }
 
+/* The heap may grow a block in place or move its pages, so large arrays grow without being there twice. Where the block
+ * comes to lie otherwise in its cache line, its contents move by as much. */
 void *memory_resize(void *block, size_t count, size_t size)
 {
-    void *bigger = memory_new(count, size);
-    if (bigger && block) {
-        size_t old = header_of(block)->size, bytes = count * size;
-        memcpy(bigger, block, old < bytes ? old : bytes);
-        memory_release(block);
-    }
-    return bigger;
+    size_t bytes;
+    if (!memory_bytes(count, size, &bytes) || bytes > SIZE_MAX / 2) return NULL;
+    if (!block) return memory_take(bytes);
+    Header before = *header_of(block);
+    size_t offset = (size_t)((char *)block - (char *)before.raw),
+           kept = before.size < bytes ? before.size : bytes;
+    char *raw = memory_hook.heap(memory_hook.context, before.raw, bytes + LINE + sizeof(Header));
+    if (!raw) return NULL;
+    void *resized = memory_align(raw);
+    if (resized != raw + offset) memmove(resized, raw + offset, kept);
+    *header_of(resized) = (Header){raw, bytes};
+    return resized;
 }
 
 void memory_release(void *block)
 {
     if (block) memory_hook.heap(memory_hook.context, header_of(block)->raw, 0);
+}
+
+size_t memory_size(const void *block)
+{
+    return block ? ((const Header *)block - 1)->size : 0;
 }
 
 char *memory_string(const char *s)
@@ -122,6 +138,14 @@ void arena_free(Arena *a)
         a->blocks = older;
     }
     a->used = a->room = 0;
+}
+
+size_t arena_bytes(const Arena *a)
+{
+    size_t bytes = 0;
+    for (struct ArenaBlock *b = a->blocks; b; b = b->older)
+        bytes += header_of(b)->size;
+    return bytes;
 }
 
 void *arena_new(Arena *a, size_t count, size_t size)

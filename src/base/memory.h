@@ -13,8 +13,9 @@
 void *memory_new(size_t count, size_t size);  /* contents undefined */
 void *memory_zero(size_t count, size_t size); /* contents zero */
 void *memory_resize(void *block, size_t count, size_t size);
-void memory_release(void *block);   /* NULL is fine */
-char *memory_string(const char *s); /* a copy; NULL on failure */
+void memory_release(void *block);      /* NULL is fine */
+size_t memory_size(const void *block); /* bytes that it was asked for; 0 of NULL */
+char *memory_string(const char *s);    /* a copy; NULL on failure */
 
 /* Makes room for `need` elements in a growing array; doubles `*room`. 0 on failure, the array untouched. */
 int memory_grow(void *array_pointer, size_t *room, size_t need, size_t size);
@@ -28,6 +29,7 @@ typedef struct Arena {
 
 void arena_init(Arena *a, Error *error);
 void arena_free(Arena *a);
+size_t arena_bytes(const Arena *a);                   /* of all its blocks */
 void *arena_new(Arena *a, size_t count, size_t size); /* zeroed, aligned for any type; raises on failure */
 char *arena_string(Arena *a, const char *s, size_t length);
 char *arena_print(Arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -20,10 +20,15 @@ typedef struct Workspace {
     double *scalar; /* [program->scalars]; set the leaves (plan_scalar) before a run */
     void **slot;    /* [program->slots]; bind SLOT_FIRST and up (plan_slot) before a run */
     void *work;
+    bool lent; /* work is the caller's */
 } Workspace;
 
 /* NULL when memory runs out. */
 Workspace *cpu_workspace(const Program *p, int threads);
+/* The same without memory to work in: before a run the caller sets `work` to cpu_room bytes from memory_new. Nothing
+ * lasts there from run to run, so programs that do not run at once may share it. */
+Workspace *cpu_workspace_lent(const Program *p, int threads);
+size_t cpu_room(const Program *p, int threads);
 void cpu_workspace_free(Workspace *w);
 
 /* One run. threads may be NULL: the caller alone. Same bits for any number of threads. Never fails. */

@@ -76,16 +76,22 @@ static size_t cpu_private(const Program *p)
     return most;
 }
 
-Workspace *cpu_workspace(const Program *p, int threads)
+size_t cpu_room(const Program *p, int threads)
+{
+    size_t each = cpu_line(p->scratch) + cpu_private(p);
+    return cpu_line(p->work) + (size_t)(threads < 1 ? 1 : threads) * each;
+}
+
+Workspace *cpu_workspace_lent(const Program *p, int threads)
 {
     Workspace *w = memory_zero(1, sizeof *w);
     if (!w) return NULL;
     w->program = p;
     w->threads = threads < 1 ? 1 : threads;
+    w->lent = true;
     w->scalar = memory_new((size_t)p->scalars + 1, sizeof *w->scalar);
     w->slot = memory_zero((size_t)p->slots, sizeof *w->slot);
-    w->work = memory_new(cpu_line(p->work) + (size_t)w->threads * (cpu_line(p->scratch) + cpu_private(p)), 1);
-    if (!w->scalar || !w->slot || !w->work) {
+    if (!w->scalar || !w->slot) {
         cpu_workspace_free(w);
         return NULL;
     }
@@ -93,12 +99,23 @@ Workspace *cpu_workspace(const Program *p, int threads)
     return w;
 }
 
+Workspace *cpu_workspace(const Program *p, int threads)
+{
+    Workspace *w = cpu_workspace_lent(p, threads);
+    if (!w) return NULL;
+    w->lent = false;
+    w->work = memory_new(cpu_room(p, threads), 1);
+    if (w->work) return w;
+    cpu_workspace_free(w);
+    return NULL;
+}
+
 void cpu_workspace_free(Workspace *w)
 {
     if (!w) return;
     memory_release(w->scalar);
     memory_release(w->slot);
-    memory_release(w->work);
+    if (!w->lent) memory_release(w->work);
     memory_release(w);
 }
 

@@ -71,6 +71,14 @@ bool table_number(const Table *t, size_t row, size_t column, double *value)
     return number_is(cell, strlen(cell), value) && isfinite(*value);
 }
 
+size_t table_bytes(const Table *t)
+{
+    size_t bytes = memory_size(t->line);
+    for (size_t i = 0; i < t->columns; i++)
+        bytes += memory_size(t->column[i].text.s) + memory_size(t->column[i].start);
+    return bytes;
+}
+
 void table_free(Table *t)
 {
     for (size_t i = 0; t->column && i < t->columns; i++) {

@@ -31,6 +31,8 @@ const char *table_cell(const Table *t, size_t row, size_t column);
 /* True if the cell is a finite number. */
 bool table_number(const Table *t, size_t row, size_t column, double *value);
 
+size_t table_bytes(const Table *t); /* that its cells take */
+
 void table_free(Table *t);
 
 #endif

@@ -1,11 +1,12 @@
 /* job_inspect.c: `nudge inspect`: what a network is made of and what it costs. Everything is counted, nothing estimated:
- * products in the programs of ever more layers, and activations where the backward pass reads what the forward pass
- * made. */
+ * products in the programs of ever more layers, activations where the backward pass reads what the forward pass made, and
+ * the memory of a run in what it will ask for. */
 #include "jobs/job.h"
 
 #include "jobs/examined.h"
 #include "jobs/numerals.h"
 #include "jobs/probe.h"
+#include "train/footprint.h"
 #include <string.h>
 
 typedef struct InspectLayer {
@@ -26,6 +27,7 @@ typedef struct Inspection {
     Program *program;      /* a training step */
     int64_t multiply_adds; /* of it */
     size_t state;          /* bytes of parameters, states, and a batch */
+    Footprint run;         /* of `nudge train`; zeros of a model that was trained */
 } Inspection;
 
 static InspectLayer *inspect_layer(const Inspection *x, int layer)
@@ -225,9 +227,21 @@ static int64_t inspect_total(const Inspection *x, size_t offset)
     return total;
 }
 
+/* Of a run with its rows, where they are at hand, else of a step. */
 static size_t inspect_peak(const Inspection *x)
 {
-    return x->program->work + x->program->scratch + x->state;
+    return x->run.peak ? x->run.peak : x->program->work + x->program->scratch + x->state;
+}
+
+static int inspect_run(Inspection *x)
+{
+    const JobData *d = &x->examined.data;
+    Footprint *f = &x->run;
+    int status = footprint_measure(f, x->examined.model, &d->rows, d->rows.rows - d->held,
+                                   d->validation.rows ? &d->validation : NULL, x->job->error);
+    size_t reading = f->program + f->data + d->reading;
+    if (!status && reading > f->peak) f->peak = reading;
+    return status;
 }
 
 /* ---- For people -------------------------------------------------------------------------------------------- */
@@ -289,6 +303,24 @@ static void inspect_print_output(const InspectLayer *l, Text *out)
     inspect_print_shape(&l->shape, out);
 }
 
+/* What a run has in memory when that is most, the largest parts first to be thought of when it is too much. */
+static void inspect_print_run(const Footprint *f, Text *out)
+{
+    const struct {
+        const char *name;
+        size_t bytes;
+    } parts[] = {{"rows", f->data},     {"weights, states and copies", f->model},
+                 {"batches", f->batch}, {"work", f->work},
+                 {"plans", f->plans},   {"nudge itself", f->program}};
+    text_print(out, "\nmemory of a run: peak ");
+    numeral_print_bytes(out, (double)f->peak);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        text_print(out, "%s%s ", i ? ", " : " (", parts[i].name);
+        numeral_print_bytes(out, (double)parts[i].bytes);
+    }
+    text_put(out, ')');
+}
+
 static void inspect_print_total(const Inspection *x, const InspectLayer *total, Text *out)
 {
     char ratio[NUMBER_ROOM];
@@ -299,8 +331,9 @@ static void inspect_print_total(const Inspection *x, const InspectLayer *total, 
     text_print(out, "\nmemory of a step: activations ");
     numeral_print_bytes(out, (double)total->keeps);
     text_print(out, " (what backward reads), peak ");
-    numeral_print_bytes(out, (double)inspect_peak(x));
+    numeral_print_bytes(out, (double)(x->program->work + x->program->scratch + x->state));
     text_print(out, " (weights, state, batch, work)");
+    if (x->run.peak) inspect_print_run(&x->run, out);
 }
 
 static void inspect_print(const Inspection *x, Text *out)
@@ -373,6 +406,7 @@ static void inspect_json(const Inspection *x, JsonWriter *w)
     inspect_json_count(w, "backward_multiply_adds", inspect_total(x, offsetof(InspectLayer, backward)));
     inspect_json_count(w, "step_multiply_adds", x->program->multiply_adds);
     inspect_json_count(w, "activations_bytes", inspect_total(x, offsetof(InspectLayer, keeps)));
+    inspect_json_count(w, "step_bytes", (int64_t)(x->program->work + x->program->scratch + x->state));
     inspect_json_count(w, "peak_bytes", (int64_t)inspect_peak(x));
     inspect_json_count(w, "instructions", x->program->instructions);
     if (!job_option(x->job, "plan")) return;
@@ -396,6 +430,7 @@ static int inspect_open(Inspection *x)
     x->rows = settings_is_set(s, "batch") ? (size_t)settings_integer(s, "batch") : INSPECT_ROWS;
     if (!x->examined.trained) status = examined_train(&x->examined, 0);
     if (!x->examined.trained) x->rows = x->examined.batch;
+    if (!status && !x->examined.trained) status = inspect_run(x);
     /* Parts of a batch would be layers of their own. */
     return status ? status
                   : settings_set(&x->examined.model->settings, "micro", "1", "inspect", x->job->error);

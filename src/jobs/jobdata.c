@@ -166,6 +166,7 @@ static int jobdata_open_table(JobData *d, const char *file, const Settings *s, E
     if (status || (status = table_open(&t, file, &options, e))) return status;
     status = jobdata_infer(d, &t, s, e);
     if (!status) status = columns_dataset(&d->rows, &d->columns, &t, jobdata_real(s), true, &d->warnings, e);
+    d->reading = table_bytes(&t);
     table_free(&t);
     return status;
 }

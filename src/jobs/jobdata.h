@@ -15,6 +15,7 @@ typedef struct JobData {
     TextData text;      /* of a text; without tokens of anything else */
     Dataset rows;       /* with targets; missing numbers are NaN until jobdata_measure */
     Dataset validation; /* of a file of its own; 0 rows: there is none */
+    size_t reading;     /* bytes that were needed to read, and are no more: text, cells of a table */
     Text warnings;      /* a line each */
     size_t held;        /* rows of `rows` held out to judge by */
     size_t *order;      /* [rows.rows]: the training rows, then those held out */

@@ -100,13 +100,17 @@ static int textdata_note(const TextData *t, Model *m, Error *e)
     return status;
 }
 
-int textdata_suit(const TextData *t, Dataset *rows, Model *m, const char *file, Error *e)
+int textdata_suit(TextData *t, Dataset *rows, Model *m, const char *file, Error *e)
 {
     int status = textdata_note(t, m, e);
-    if (status || m->task.positions == rows->targets) return status;
-    TextLayout how = {t->context, t->lines, false, true, t->seed};
-    dataset_free(rows);
-    return textrows_make(rows, &t->tokens, &t->list, &how, file, e);
+    if (!status && m->task.positions != rows->targets) {
+        TextLayout how = {t->context, t->lines, false, true, t->seed};
+        dataset_free(rows);
+        status = textrows_make(rows, &t->tokens, &t->list, &how, file, e);
+    }
+    memory_release(t->list.id); /* the rows have them all; how many there were is told */
+    t->list.id = NULL;
+    return status;
 }
 
 void textdata_free(TextData *t)

@@ -24,7 +24,7 @@ int textdata_open(TextData *t, Dataset *rows, const Settings *s, const Setting *
                   Error *e);
 
 /* Makes the rows anew if the net tells only what comes after the last token; tells the model its tokens. */
-int textdata_suit(const TextData *t, Dataset *rows, Model *m, const char *file, Error *e);
+int textdata_suit(TextData *t, Dataset *rows, Model *m, const char *file, Error *e);
 
 void textdata_free(TextData *t); /* fine on zeros */
 

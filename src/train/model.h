@@ -78,6 +78,10 @@ void model_standardize(Model *m, const double *mean, const double *scale, const 
 /* Takes the above, and the baseline, from rows of a dataset: all of what `standards` says, else only the baseline. */
 int model_measure(Model *m, const Dataset *d, const size_t *rows, size_t n, bool standards, Error *e);
 
+/* So many of `rows` are predicted or evaluated at once: a power of two, so that few programs serve any number, and not more
+ * than leave the memory to work in within that of a usual training step. */
+size_t model_chunk(const Model *m, size_t rows);
+
 /* y [rows, width] of type y_type from x [rows, features] of type x_type. */
 int model_predict(const Model *m, const void *x, DataType x_type, size_t rows, void *y, DataType y_type,
                   Error *e);

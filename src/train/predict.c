@@ -8,19 +8,31 @@
 
 enum {
     MODEL_CHUNK = 256,       /* rows of a program that predicts or evaluates */
-    MODEL_TOKENS = 8192,     /* tokens of text in them */
-    MODEL_NUMBERS = 1 << 22, /* numbers that they give */
+    MODEL_TOKENS = 4096,     /* tokens of text in them */
+    MODEL_NUMBERS = 1 << 21, /* numbers that a layer gives for them */
 };
 
 /* ---- Predicting ---- */
 
-/* The rows of the next program: chunks of MODEL_CHUNK, then powers of two, so that few programs serve any number. */
-static size_t model_chunk(const Model *m, size_t rows)
+/* The most numbers that a layer gives for a row. */
+static size_t model_widest(const Model *m)
+{
+    size_t most = model_width(m);
+    for (size_t i = 0; i < m->layers; i++) {
+        size_t numbers = (size_t)shape_size(m->layer[i].shape) / MODEL_ROWS;
+        if (numbers > most) most = numbers;
+    }
+    return most;
+}
+
+size_t model_chunk(const Model *m, size_t rows)
 {
     size_t chunk = MODEL_CHUNK;
-    size_t tokens = m->task.vocabulary ? m->task.features : 0,
-           numbers = m->task.vocabulary ? model_width(m) : 0;
-    while (chunk > rows || (chunk > 1 && (chunk * tokens > MODEL_TOKENS || chunk * numbers > MODEL_NUMBERS)))
+    while (chunk > rows)
+        chunk /= 2;
+    if (chunk <= 1) return chunk;
+    size_t tokens = m->task.vocabulary ? m->task.features : 0, numbers = model_widest(m);
+    while (chunk > 1 && (chunk * tokens > MODEL_TOKENS || chunk * numbers > MODEL_NUMBERS))
         chunk /= 2;
     return chunk;
 }

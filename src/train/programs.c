@@ -22,28 +22,54 @@ static void mutex_give(ProgramsMutex *m)
 {
     (void)m;
 }
+static void mutex_wait(ProgramsMutex *m) /* for nobody: there is only this thread */
+{
+    (void)m;
+}
+static void mutex_wake(ProgramsMutex *m)
+{
+    (void)m;
+}
 #else
 #include <pthread.h>
-typedef pthread_mutex_t ProgramsMutex;
+typedef struct ProgramsMutex {
+    pthread_mutex_t lock;
+    pthread_cond_t given; /* memory to work in has come back */
+} ProgramsMutex;
 static int mutex_begin(ProgramsMutex *m)
 {
-    return pthread_mutex_init(m, NULL);
+    if (pthread_mutex_init(&m->lock, NULL)) return 1;
+    if (!pthread_cond_init(&m->given, NULL)) return 0;
+    pthread_mutex_destroy(&m->lock);
+    return 1;
 }
 static void mutex_end(ProgramsMutex *m)
 {
-    pthread_mutex_destroy(m);
+    pthread_cond_destroy(&m->given);
+    pthread_mutex_destroy(&m->lock);
 }
 static void mutex_take(ProgramsMutex *m)
 {
-    pthread_mutex_lock(m);
+    pthread_mutex_lock(&m->lock);
 }
 static void mutex_give(ProgramsMutex *m)
 {
-    pthread_mutex_unlock(m);
+    pthread_mutex_unlock(&m->lock);
+}
+static void mutex_wait(ProgramsMutex *m)
+{
+    pthread_cond_wait(&m->given, &m->lock);
+}
+static void mutex_wake(ProgramsMutex *m)
+{
+    pthread_cond_broadcast(&m->given);
 }
 #endif
 
-enum { PROGRAMS_MOST = 48 };
+enum {
+    PROGRAMS_MOST = 48,
+    PROGRAMS_OWN = 64 << 10 /* bytes to work in that a workspace has of its own: less than a lock is worth */
+};
 
 static const char *const run_slots[RUN_SLOTS] = {"x",    "target", "weight",    "y",
                                                  "loss", "norms",  "objective", "gradient"};
@@ -55,11 +81,20 @@ struct Compiled {
     int slot[RUN_SLOTS], scalar[RUN_SCALARS]; /* their places in the program, or -1 */
     Workspace **idle;                         /* workspaces that nobody uses */
     size_t idles, room;
-    bool alone; /* belongs to one run, not to the cache */
+    size_t work; /* bytes that a run works in */
+    bool alone;  /* belongs to one run, not to the cache */
     int users;
     uint64_t used; /* when it was last taken */
     Compiled *next;
 };
+
+/* Memory that programs work in, one after the other. */
+typedef struct Block {
+    void *memory;
+    size_t bytes;
+    bool busy; /* a program runs in it */
+    struct Block *next;
+} Block;
 
 struct Programs {
     ProgramsMutex mutex;
@@ -73,6 +108,8 @@ struct Programs {
     Compiled *list;
     size_t count;
     uint64_t clock;
+    Block *blocks; /* one is enough for any program in the list; more as programs run at once */
+    size_t built;  /* bytes of the largest graph that a program was made from */
 };
 
 static int programs_isa(const Settings *s, Isa *isa, Error *e)
@@ -102,6 +139,60 @@ Programs *programs_new(const Settings *settings, const Task *task, const Store *
     if (!blueprint_open(&p->blueprint, settings, task, e)) return p;
     programs_free(p);
     return NULL;
+}
+
+/* ---- Memory to work in ---- */
+
+/* Lets go of the blocks that nobody uses, but for `keep`. */
+static void blocks_drop(Programs *p, const Block *keep)
+{
+    for (Block **link = &p->blocks; *link;) {
+        Block *b = *link;
+        if (b->busy || b == keep) {
+            link = &b->next;
+            continue;
+        }
+        *link = b->next;
+        memory_release(b->memory);
+        memory_release(b);
+    }
+}
+
+static void blocks_free(Programs *p)
+{
+    blocks_drop(p, NULL);
+}
+
+static Block *blocks_add(Programs *p, size_t bytes)
+{
+    Block *b = memory_new(1, sizeof *b);
+    if (b) *b = (Block){memory_new(bytes, 1), bytes, false, p->blocks};
+    if (b && b->memory) return p->blocks = b;
+    memory_release(b);
+    return NULL;
+}
+
+/* Sees to it that there is a block of that size, so that a run can wait for one where memory runs out. */
+static bool blocks_reserve(Programs *p, size_t bytes)
+{
+    for (const Block *b = p->blocks; b; b = b->next)
+        if (b->bytes >= bytes) return true;
+    const Block *b = blocks_add(p, bytes);
+    if (b) blocks_drop(p, b);
+    return b;
+}
+
+/* Under the lock. */
+static Block *blocks_take(Programs *p, size_t bytes)
+{
+    for (;;) {
+        Block *b = p->blocks;
+        while (b && (b->busy || b->bytes < bytes))
+            b = b->next;
+        if (!b) b = blocks_add(p, bytes);
+        if (b) return b->busy = true, b;
+        mutex_wait(&p->mutex);
+    }
 }
 
 static void compiled_empty(Compiled *c)
@@ -134,6 +225,7 @@ void programs_free(Programs *p)
     if (!p) return;
     while (p->list)
         programs_remove(p, &p->list);
+    blocks_free(p);
     threads_free(p->crew);
     blueprint_close(&p->blueprint);
     mutex_end(&p->mutex);
@@ -168,6 +260,7 @@ int programs_threads(Programs *p, int threads, Error *e)
     if (threads > 1 && !crew) return error_memory(e);
     for (Compiled *c = p->list; c; c = c->next)
         compiled_empty(c); /* workspaces have room for so many threads */
+    blocks_free(p);
     threads_free(p->crew);
     p->crew = crew;
     p->threads = threads;
@@ -222,6 +315,8 @@ static Program *programs_compile(Programs *p, const Binding *k, Error *e)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i].node) output[outputs++] = all[i];
     Program *program = programs_plan(p, n->graph, outputs, output, k->mode == MODE_TRAIN, e);
+    size_t graph = arena_bytes(&n->graph->arena);
+    if (graph > p->built) p->built = graph;
     network_free(n);
     return program;
 }
@@ -288,7 +383,11 @@ static void run_bind_store(Workspace *w, const Store *store)
 static Workspace *run_workspace(Programs *p, Compiled *c, Error *e)
 {
     if (c->idles) return c->idle[--c->idles];
-    Workspace *w = cpu_workspace(c->program, p->threads);
+    c->work = cpu_room(c->program, p->threads);
+    bool own = c->alone || c->work <= PROGRAMS_OWN;
+    Workspace *w = own                          ? cpu_workspace(c->program, p->threads)
+                   : blocks_reserve(p, c->work) ? cpu_workspace_lent(c->program, p->threads)
+                                                : NULL;
     if (w)
         run_bind_store(w, p->store);
     else
@@ -375,19 +474,38 @@ void run_output(Run *r, const char *name, void *memory)
     r->workspace->slot[plan_slot(r->workspace->program, name)] = memory;
 }
 
+/* One run at a time has the crew. Who runs a program of its own may hold the lock. */
 void run_go(Run *r)
 {
     Programs *p = r->programs;
-    bool crew = false;
-    if (p->crew && !r->compiled->alone) { /* who runs a program of its own may hold the lock */
-        mutex_take(&p->mutex);
-        crew = !p->busy;
-        p->busy = true;
-        mutex_give(&p->mutex);
+    Workspace *w = r->workspace;
+    bool crew = p->crew && !r->compiled->alone;
+    if (!crew && !w->lent) {
+        cpu_run(w, NULL);
+        return;
     }
-    cpu_run(r->workspace, crew ? p->crew : NULL);
-    if (!crew) return;
     mutex_take(&p->mutex);
-    p->busy = false;
+    Block *block = w->lent ? blocks_take(p, r->compiled->work) : NULL;
+    crew &= !p->busy;
+    p->busy |= crew;
     mutex_give(&p->mutex);
+    if (block) w->work = block->memory;
+    cpu_run(w, crew ? p->crew : NULL);
+    mutex_take(&p->mutex);
+    p->busy &= !crew;
+    if (block) block->busy = false;
+    mutex_wake(&p->mutex);
+    mutex_give(&p->mutex);
+}
+
+ProgramsBytes programs_bytes(Programs *p)
+{
+    mutex_take(&p->mutex);
+    ProgramsBytes bytes = {.plans = p->built};
+    for (const Compiled *c = p->list; c; c = c->next)
+        bytes.plans += arena_bytes(&c->program->own);
+    for (const Block *b = p->blocks; b; b = b->next)
+        bytes.work += b->bytes;
+    mutex_give(&p->mutex);
+    return bytes;
 }

@@ -2,7 +2,8 @@
  * and cpu/.
  *
  * Programs are compiled on first use and kept; the least recently used go when there are many. Any number of threads
- * may run them at once: each run has a workspace of its own. One lock guards the cache and the building of networks. */
+ * may run them at once. Memory to work in is lent to a run while it goes on: there is as much as runs at once need, not
+ * as many programs. One lock guards the cache, that memory and the building of networks. */
 #ifndef TRAIN_PROGRAMS_H
 #define TRAIN_PROGRAMS_H
 
@@ -45,6 +46,13 @@ void programs_unlock(Programs *p);
 void programs_drop(Programs *p, Mode mode);
 /* The threads of runs that begin from now on. No run may be under way. */
 int programs_threads(Programs *p, int threads, Error *e);
+
+/* What the programs made so far hold, in bytes. */
+typedef struct ProgramsBytes {
+    size_t work;  /* memory to work in */
+    size_t plans; /* the programs themselves, and the largest graph that one was made from, gone by now */
+} ProgramsBytes;
+ProgramsBytes programs_bytes(Programs *p);
 
 /* Takes the program of a binding with the store's tensors bound, and gives it back. */
 int run_begin(Run *r, Programs *p, const Binding *k, Error *e);

@@ -549,6 +549,14 @@ static void update_adam(int step, double *w, double g, double *s)
     *w -= .02 * m / (sqrt(v) + 1e-8);
 }
 
+/* eps stands beside the root before it is corrected. */
+static void update_sparse_adam(int step, double *w, double g, double *s)
+{
+    s[0] = .9 * s[0] + .1 * g;
+    s[1] = .999 * s[1] + (1 - .999) * g * g;
+    *w -= .02 * sqrt(1 - pow(.999, step)) / (1 - pow(.9, step)) * s[0] / (sqrt(s[1]) + 1e-3);
+}
+
 static void update_adam_decay(int step, double *w, double g, double *s)
 {
     update_adam(step, w, g + .3 * *w, s);
@@ -663,6 +671,7 @@ static const struct Optimizer {
     {"adam(lr=.02)", update_adam},
     {"adam(lr=.02, weight_decay=.3)", update_adam_decay},
     {"adamw(lr=.02, weight_decay=.3)", update_adamw},
+    {"sparse_adam(lr=.02, eps=1e-3)", update_sparse_adam},
     {"rmsprop(alpha=.95)", update_rmsprop},
     {"rmsprop(momentum=.5, centered=true, weight_decay=.1)", update_rmsprop_all},
     {"adagrad(lr=.05, lr_decay=.2, weight_decay=.1)", update_adagrad},

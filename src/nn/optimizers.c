@@ -30,22 +30,38 @@ const Definition nn_optimizers[] = {
      "the means m and v of the gradient and its square, corrected for their start at 0; all but one division is of "
      "numbers",
      0},
+    {"helper",
+     "largest_square(v | max_exp_avg_sq[shape(v)] = 0): max_exp_avg_sq <- max(max_exp_avg_sq, v); max_exp_avg_sq",
+     NULL, "the largest v there has been (amsgrad: Reddi, Kale and Kumar 2018)", 0},
     {"optimizer",
-     "adam(w, g, t, lr=1e-3, beta1=.9, beta2=.999, eps=1e-8, weight_decay=0 "
+     "adam(w, g, t, lr=1e-3, beta1=.9, beta2=.999, eps=1e-8, weight_decay=0, amsgrad=false "
      "| exp_avg[shape(w)] = 0, exp_avg_sq[shape(w)] = 0): "
      "d = decayed(w, g, weight_decay); "
      "exp_avg <- beta1*exp_avg + (1 - beta1)*d; "
      "exp_avg_sq <- beta2*exp_avg_sq + (1 - beta2)*d*d; "
-     "w -= adam_step(exp_avg, exp_avg_sq, t, lr, beta1, beta2, eps)",
-     NULL, "Kingma and Ba 2014", 0},
+     "v = amsgrad ? largest_square(exp_avg_sq) : exp_avg_sq; "
+     "w -= adam_step(exp_avg, v, t, lr, beta1, beta2, eps)",
+     NULL, "Kingma and Ba 2014; amsgrad divides by the largest mean square so far", 0},
     {"optimizer",
-     "adamw(w, g, t, lr=1e-3, beta1=.9, beta2=.999, eps=1e-8, weight_decay=.01, decay_vectors=true "
+     "adamw(w, g, t, lr=1e-3, beta1=.9, beta2=.999, eps=1e-8, weight_decay=.01, decay_vectors=true, amsgrad=false "
      "| exp_avg[shape(w)] = 0, exp_avg_sq[shape(w)] = 0): "
      "exp_avg <- beta1*exp_avg + (1 - beta1)*g; "
      "exp_avg_sq <- beta2*exp_avg_sq + (1 - beta2)*g*g; "
+     "v = amsgrad ? largest_square(exp_avg_sq) : exp_avg_sq; "
      "w <- w*(1 - lr*decay_of(rank(w), weight_decay, decay_vectors)) "
-     "- adam_step(exp_avg, exp_avg_sq, t, lr, beta1, beta2, eps)",
+     "- adam_step(exp_avg, v, t, lr, beta1, beta2, eps)",
      NULL, "adam whose decay is of the weights, not through the gradient (Loshchilov and Hutter 2017)", 0},
+    {"optimizer",
+     "sparse_adam(w, g, t, lr=1e-3, beta1=.9, beta2=.999, eps=1e-8 "
+     "| exp_avg[shape(w)] = 0, exp_avg_sq[shape(w)] = 0): "
+     "seen = 0 < (rank(g) < 2 ? abs(g) : sum(abs(g), -1)); "
+     "exp_avg <- where(seen, beta1*exp_avg + (1 - beta1)*g, exp_avg); "
+     "exp_avg_sq <- where(seen, beta2*exp_avg_sq + (1 - beta2)*g*g, exp_avg_sq); "
+     "w <- where(seen, w - lr*(sqrt(1 - beta2^t)/(1 - beta1^t))*exp_avg/(sqrt(exp_avg_sq) + eps), w)",
+     NULL,
+     "adam for embeddings: rows without a gradient, as of words that the batch does not have, stay as they are, and so do "
+     "their means (SparseAdam)",
+     0},
     {"helper",
      "rmsprop_scale(g, alpha, eps, centered | square_avg[shape(g)] = 0): "
      "square_avg <- alpha*square_avg + (1 - alpha)*g*g; "
@@ -64,7 +80,8 @@ const Definition nn_optimizers[] = {
      "w -= lr*(momentum == 0 ? d : heavy_ball(d, momentum))",
      NULL, "Tieleman and Hinton 2012; centered as in Graves 2013", 0},
     {"optimizer",
-     "adagrad(w, g, t, lr=.01, lr_decay=0, weight_decay=0, eps=1e-10 | sum[shape(w)] = 0): "
+     "adagrad(w, g, t, lr=.01, lr_decay=0, weight_decay=0, eps=1e-10, initial_accumulator_value=0 "
+     "| sum[shape(w)] = initial_accumulator_value): "
      "d = decayed(w, g, weight_decay); "
      "sum <- sum + d*d; "
      "w -= lr/(1 + (t - 1)*lr_decay)*d/(sqrt(sum) + eps)",
@@ -85,25 +102,26 @@ const Definition nn_optimizers[] = {
      "w -= lr*(u + decay_of(rank(w), weight_decay, decay_vectors)*w)",
      NULL, "Chen et al. 2023", 0},
     {"optimizer",
-     "nadam(w, g, t, lr=2e-3, beta1=.9, beta2=.999, eps=1e-8, weight_decay=0, momentum_decay=4e-3 "
+     "nadam(w, g, t, lr=2e-3, beta1=.9, beta2=.999, eps=1e-8, weight_decay=0, momentum_decay=4e-3, "
+     "decoupled_weight_decay=false "
      "| exp_avg[shape(w)] = 0, exp_avg_sq[shape(w)] = 0, mu_product[] = 1): "
-     "d = decayed(w, g, weight_decay); "
+     "d = decoupled_weight_decay ? g : decayed(w, g, weight_decay); "
      "mu = beta1*(1 - .5*.96^(t*momentum_decay)); next = beta1*(1 - .5*.96^((t + 1)*momentum_decay)); "
      "mu_product <- mu*mu_product; "
      "exp_avg <- beta1*exp_avg + (1 - beta1)*d; "
      "exp_avg_sq <- beta2*exp_avg_sq + (1 - beta2)*d*d; "
      "u = (1 - mu)/(1 - mu_product)*d + next/(1 - next*mu_product)*exp_avg; "
-     "w -= lr*u/(sqrt(exp_avg_sq/(1 - beta2^t)) + eps)",
+     "w <- (decoupled_weight_decay ? w*(1 - lr*weight_decay) : w) - lr*u/(sqrt(exp_avg_sq/(1 - beta2^t)) + eps)",
      NULL, "adam with Nesterov's momentum (Dozat 2016)", 0},
     {"optimizer",
-     "radam(w, g, t, lr=1e-3, beta1=.9, beta2=.999, eps=1e-8, weight_decay=0 "
+     "radam(w, g, t, lr=1e-3, beta1=.9, beta2=.999, eps=1e-8, weight_decay=0, decoupled_weight_decay=false "
      "| exp_avg[shape(w)] = 0, exp_avg_sq[shape(w)] = 0): "
-     "d = decayed(w, g, weight_decay); "
+     "d = decoupled_weight_decay ? g : decayed(w, g, weight_decay); "
      "exp_avg <- beta1*exp_avg + (1 - beta1)*d; "
      "exp_avg_sq <- beta2*exp_avg_sq + (1 - beta2)*d*d; "
      "top = 2/(1 - beta2) - 1; rho = top - 2*t*beta2^t/(1 - beta2^t); r = max(rho, 5); "
      "r = sqrt((r - 4)*(r - 2)*top/((top - 4)*(top - 2)*r)*(1 - beta2^t)); "
-     "w -= lr/(1 - beta1^t)*exp_avg*where(5 < rho, r/(sqrt(exp_avg_sq) + eps), 1)",
+     "w <- (decoupled_weight_decay ? w*(1 - lr*weight_decay) : w) - lr/(1 - beta1^t)*exp_avg*where(5 < rho, r/(sqrt(exp_avg_sq) + eps), 1)",
      NULL, "adam that steps evenly until its variance can be trusted (Liu et al. 2019)", 0},
     {"optimizer",
      "adadelta(w, g, lr=1, rho=.9, eps=1e-6, weight_decay=0 | square_avg[shape(w)] = 0, acc_delta[shape(w)] = 0): "
@@ -174,20 +192,21 @@ const Definition nn_optimizers[] = {
      "n < m ? x' : x",
      NULL, "roughly the orthogonal factor of a matrix: its singular values come near 1", 0},
     {"helper",
-     "muon_matrix(w, g, lr, momentum, nesterov, weight_decay | momentum_buffer[shape(w)] = 0): "
+     "muon_matrix(w, g, lr, momentum, nesterov, weight_decay, match_rms | momentum_buffer[shape(w)] = 0): "
      "momentum_buffer <- momentum*momentum_buffer + (1 - momentum)*g; "
      "d = nesterov ? (1 - momentum)*g + momentum*momentum_buffer : momentum_buffer; "
      "d = reshape(d, dim(w, 0), -1); "
-     "u = sqrt(max(1, dim(d, 0)/dim(d, 1)))*newton_schulz(d); "
+     "m = dim(d, 0); n = dim(d, 1); "
+     "u = (match_rms ? .2*sqrt(max(m, n)) : sqrt(max(1, m/n)))*newton_schulz(d); "
      "w <- w*(1 - lr*weight_decay) - lr*reshape(u, shape(w))",
      NULL, "muon for what has at least two axes", 0},
     {"optimizer",
-     "muon(w, g, t, lr=1e-3, momentum=.95, nesterov=true, weight_decay=.1, decay_vectors=true): "
+     "muon(w, g, t, lr=1e-3, momentum=.95, nesterov=true, weight_decay=.1, decay_vectors=true, match_rms=false): "
      "rank(w) < 2 ? adamw(w, g, t, lr, weight_decay=weight_decay, decay_vectors=decay_vectors) "
-     ": muon_matrix(w, g, lr, momentum, nesterov, weight_decay)",
+     ": muon_matrix(w, g, lr, momentum, nesterov, weight_decay, match_rms)",
      NULL,
      "momentum made orthogonal (Jordan et al. 2024); axes behind the first are one; adamw for what has fewer than two "
-     "axes",
+     "axes; match_rms: steps as large as adamw's, for its lr (Liu et al. 2025)",
      0},
 
     /* ---- Not one formula ---- */

@@ -107,7 +107,7 @@ static const struct Case {
     {"rprop bounds", &table, MLP, "optimizer=rprop(lr=.01, shrink=.6, grow=1.4, least=1e-3, most=.05)"},
     {"adafactor", &table, MLP, "optimizer=adafactor(lr=.05)"},
     {"adafactor weight_decay", &table, MLP,
-     "optimizer=adafactor(lr=.2, beta2_decay=-.5, d=1.1, weight_decay=.1)"},
+     "optimizer=adafactor(lr=.2, beta2_decay=-.5, eps1=.01, eps2=.4, d=1.1, weight_decay=.1)"},
     {"muon", &table, MLP, "optimizer=muon(lr=.02)"},
     {"muon plain", &table, MLP, "optimizer=muon(lr=.02, momentum=.8, nesterov=false, weight_decay=.5)"},
     {"muon match_rms", &table, MLP, "optimizer=muon(lr=.02, match_rms=true)"},

@@ -276,7 +276,7 @@ CASES = [
     ("rprop bounds", TABLE, mlp, by(optim.Rprop, lr=0.01, etas=(0.6, 1.4), step_sizes=(1e-3, 0.05))),
     ("adafactor", TABLE, mlp, by(optim.Adafactor, lr=0.05, eps=(2.0**-23, 1e-3))),
     ("adafactor weight_decay", TABLE, mlp,
-     by(optim.Adafactor, lr=0.2, beta2_decay=-0.5, eps=(2.0**-23, 1e-3), d=1.1, weight_decay=0.1)),
+     by(optim.Adafactor, lr=0.2, beta2_decay=-0.5, eps=(0.01, 0.4), d=1.1, weight_decay=0.1)),
     ("muon", TABLE, mlp, muon(lr=0.02)),
     ("muon plain", TABLE, mlp, muon(lr=0.02, momentum=0.8, nesterov=False, weight_decay=0.5)),
     ("muon match_rms", TABLE, mlp, muon(lr=0.02, adjust_lr_fn="match_rms_adamw")),

@@ -12,14 +12,15 @@ import torch
 from torch import nn, optim
 
 STEPS = 100
-torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
+if __name__ == "__main__":
+    torch.set_default_dtype(torch.float64)
 
 # ---- Weights and rows
 
 
 def philox(key, high, low):
-    """The first word of Philox4x32-10 for a row of counters (src/base/philox.h)."""
+    """The first two words of Philox4x32-10 for a row of counters (src/base/philox.h)."""
     u, low32 = np.uint64, np.uint64(0xFFFFFFFF)
     k0, k1 = key & 0xFFFFFFFF, key >> 32
     low = np.asarray(low, u)
@@ -28,7 +29,7 @@ def philox(key, high, low):
         a, b = u(0xD2511F53) * c[0], u(0xCD9E8D57) * c[2]
         c = [(b >> u(32)) ^ c[1] ^ u(k0), b & low32, (a >> u(32)) ^ c[3] ^ u(k1), a & low32]
         k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
-    return c[0]
+    return c[0], c[1]
 
 
 def hashed(name):
@@ -43,7 +44,7 @@ def hashed(name):
 
 def numbers(name, count):
     """In [-1, 1)."""
-    words = philox(21, hashed(name), np.arange(count))
+    words, _ = philox(21, hashed(name), np.arange(count))
     return torch.from_numpy((words >> np.uint64(8)).astype(np.float64) * 2.0**-23 - 1)
 
 
@@ -320,13 +321,16 @@ def figures(rows, make, rule, clip=None, schedule=None):
     return result + [loss_of(net, rows, 0).item()]
 
 
-# Muon rounds to bfloat16 on its way; here it must not.
-torch.bfloat16 = torch.float64
+def main():
+    torch.bfloat16 = torch.float64  # muon rounds to it on its way; here it must not
+    for name, *parts in CASES:
+        if len(sys.argv) > 1 and name not in sys.argv[1:]:
+            continue
+        print("case", name)
+        text = ["%.11g" % figure for figure in figures(*parts)]
+        for at in range(0, len(text), 8):
+            print(*text[at:at + 8])
 
-for name, *parts in CASES:
-    if len(sys.argv) > 1 and name not in sys.argv[1:]:
-        continue
-    print("case", name)
-    text = ["%.11g" % figure for figure in figures(*parts)]
-    for at in range(0, len(text), 8):
-        print(*text[at:at + 8])
+
+if __name__ == "__main__":
+    main()

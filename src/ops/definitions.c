@@ -63,8 +63,8 @@ const Definition ops_definitions[] = {
      16384},
 
     /* ---- functions ---- */
-    {"function", "clip(x, low=-inf, high=inf): min(max(x, low), high)",
-     "where((low < x)*(x < high), dy, 0)", "x between low and high; slope 0 at both ends", .5},
+    {"function", "clip(x, low=-inf, high=inf): min(max(x, low), high)", "where((low < x)*(x < high), dy, 0)",
+     "x between low and high; slope 0 at both ends", .5},
     {"function", "reciprocal(x): 1/x", NULL, "one over x", .5},
     {"function", "rsqrt(x): 1/sqrt(x)", NULL, "one over the square root", 2},
     {"function", "exp2(x): 2^x", NULL, "two to the x", 2},

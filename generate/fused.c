@@ -32,13 +32,12 @@ static void texts_add(Texts *t, const char *text)
     if (!(t->list[t->count++] = memory_string(text))) generate_fail("out of memory");
 }
 
-/* A group of one step gains nothing: the row's own kernel is as good. */
 static void texts_collect(Texts *t, const Program *p)
 {
     for (int n = 0; n < p->instructions; n++) {
         const Instruction *i = &p->instruction[n];
         if (i->loop) texts_collect(t, i->loop->body);
-        if (!i->group || i->group->steps < 2) continue;
+        if (!i->group) continue;
         Text text = {0};
         FusedOutputs outputs = {0, memory_new((size_t)(i->group->stores + i->group->reduces), sizeof(int))};
         if (!outputs.reg) generate_fail("out of memory");
@@ -133,6 +132,7 @@ static void generate_all(Texts *t)
             snprintf(options, sizeof options, "net='dense(16) sigmoid dense(1) sigmoid' loss=%s",
                      generate_losses[i]);
             generate_net(t, options, false, false, true);
+            generate_net(t, options, false, false, false);
         }
 }
 

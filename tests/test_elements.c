@@ -430,22 +430,47 @@ static void test_reductions_over_rows(void **state)
     for (Isa isa = 0; isa < ISA_COUNT; isa++)
         if (isa_has(isa)) {
             const Elements *e = elements_for(isa);
-            float sum[N], most[N], row[N];
-            double sum64[N], most64[N], row64[N];
+            float sum[N], most[N], row[2 * N];
+            double sum64[N], most64[N], row64[2 * N];
             for (int i = 0; i < N; i++) {
                 row[i] = (float)(row64[i] = i % 9 ? i - 20 : NAN);
+                row[N + i] = (float)(row64[N + i] = 3 * i - 70);
                 sum[i] = (float)(sum64[i] = i);
                 most[i] = (float)(most64[i] = i % 5 ? -3 : NAN);
             }
-            e->add_to_f32(sum, row, N);
-            e->add_to_f64(sum64, row64, N);
-            e->max_to_f32(most, row, N);
-            e->max_to_f64(most64, row64, N);
+            e->sum_rows_f32(sum, row, 2, N);
+            e->sum_rows_f64(sum64, row64, 2, N);
+            e->max_rows_f32(most, row, 2, N);
+            e->max_rows_f64(most64, row64, 2, N);
             for (int i = 0; i < N; i++) {
-                double total = i + row64[i], largest = i % 9 && i % 5 ? fmax(-3, row64[i]) : NAN;
+                double total = i + row64[i] + row64[N + i],
+                       largest = i % 9 && i % 5 ? fmax(fmax(-3, row64[i]), row64[N + i]) : NAN;
                 assert_true(same_double(sum64[i], total) && same_double(sum[i], total));
                 assert_true(same_double(most64[i], largest) && same_double(most[i], largest));
             }
+        }
+}
+
+static void test_repeated_rows(void **state)
+{
+    (void)state;
+    enum { ROWS = 3, MOST = 37, ROOM = 64 / sizeof(float) };
+    for (Isa isa = 0; isa < ISA_COUNT; isa++)
+        for (size_t n = ROWS; isa_has(isa) && n <= MOST; n++) {
+            const Elements *e = elements_for(isa);
+            float *x = memory_new(n, sizeof *x), y[ROWS * MOST + ROOM], z[ROWS * MOST + ROOM];
+            double x64[MOST], y64[ROWS * MOST + ROOM], z64[ROWS * MOST + ROOM];
+            for (size_t i = 0; i < n; i++)
+                x[i] = (float)(x64[i] = (double)i + 1);
+            e->repeat_f32(y, x, ROWS, n);
+            e->repeat_f64(y64, x64, ROWS, n);
+            e->spread_f32(z, x, ROWS, n);
+            e->spread_f64(z64, x64, ROWS, n);
+            for (size_t i = 0; i < ROWS * n; i++) {
+                assert_true(y[i] == x[i % n] && y64[i] == x64[i % n]);
+                assert_true(z[i] == x[i / n] && z64[i] == x64[i / n]);
+            }
+            memory_release(x);
         }
 }
 
@@ -654,7 +679,8 @@ int main(void)
         cmocka_unit_test(test_cut_anywhere),         cmocka_unit_test(test_in_place),
         cmocka_unit_test(test_scalar_operands),      cmocka_unit_test(test_stays_inside),
         cmocka_unit_test(test_reductions),           cmocka_unit_test(test_sums_are_fixed_and_accurate),
-        cmocka_unit_test(test_reductions_over_rows), cmocka_unit_test(test_casts_to_integers),
+        cmocka_unit_test(test_reductions_over_rows),
+        cmocka_unit_test(test_repeated_rows), cmocka_unit_test(test_casts_to_integers),
         cmocka_unit_test(test_casts_to_reals),       cmocka_unit_test(test_uniform_is_philox),
         cmocka_unit_test(test_normal_cut_anywhere),  cmocka_unit_test(test_random_moments),
         cmocka_unit_test(test_random_keys),

@@ -199,7 +199,7 @@ static void check_growth(const char *name, void (*build)(Task *t))
 {
     double small = task_bytes(build, 500), large = task_bytes(build, 2000);
     if (large > 5 * small) fail_msg("%s: %.0f bytes for 500 turns, %.0f for 2000", name, small, large);
-    if (large > 2000 * 15000) fail_msg("%s: %.0f bytes a turn", name, large / 2000);
+    if (large > 2000 * 16000) fail_msg("%s: %.0f bytes a turn", name, large / 2000);
 }
 
 static void test_growth(void **state)

@@ -42,11 +42,10 @@ void fused_text(const Group *g, Text *out, FusedOutputs *outputs)
 
 /* ---- Text to C ---- */
 
-static void code_loads(const char *kinds, size_t count, char kind, const char *at, Text *out)
+static void code_numbers(const char *kinds, size_t count, Text *out)
 {
     for (size_t i = 0; i < count; i++)
-        if (kinds[i] == kind)
-            text_print(out, "    %sVECTOR v%zu = E(load)(x[%zu]%s);\n", kind == 'v' ? "    " : "", i, i, at);
+        if (kinds[i] == 's') text_print(out, "    VECTOR v%zu = E(number)(x[%zu]);\n", i, i);
 }
 
 /* One step, "max:4.2". Returns its end. */
@@ -61,22 +60,32 @@ static const char *code_step(const char *s, size_t target, Text *out)
     return end;
 }
 
-void fused_code(const char *text, int index, Text *out)
+/* From element i on: a vector, or the `left` elements of the last. */
+static void code_body(const char *text, const char *part, const char *left, Text *out)
 {
     size_t loads = strcspn(text, " "), values = loads;
     const char *s = text + loads;
-    text_print(
-        out,
-        "/* %s */\nstatic VEC_TARGET void E(fused_%d)(REAL *const *y, const REAL *const *x, size_t blocks)\n{\n",
-        text, index);
-    code_loads(text, loads, 's', "", out);
-    text_print(out, "    for (size_t i = 0; i < blocks * E(LANES); i += E(LANES)) {\n");
-    code_loads(text, loads, 'v', " + i", out);
+    for (size_t i = 0; i < loads; i++)
+        if (text[i] == 'v')
+            text_print(out, "        VECTOR v%zu = E(load%s)((const REAL *)x[%zu] + i%s);\n", i, part, i, left);
     for (; *s == ' ' && s[1] != '>'; values++)
         s = code_step(s + 1, values, out);
     for (int y = 0; *s; y++) {
         long value = strtol(s + strspn(s, " >"), (char **)(uintptr_t)&s, 10);
-        text_print(out, "        E(store)(y[%d] + i, v%ld);\n", y, value);
+        text_print(out, "        E(store%s)(y[%d] + i, v%ld%s);\n", part, y, value, left);
     }
+}
+
+void fused_code(const char *text, int index, Text *out)
+{
+    text_print(
+        out,
+        "/* %s */\nstatic VEC_TARGET void E(fused_%d)(REAL *const *y, const void *const *x, size_t n)\n{\n",
+        text, index);
+    code_numbers(text, strcspn(text, " "), out);
+    text_print(out, "    size_t i = 0;\n    for (; i + E(LANES) <= n; i += E(LANES)) {\n");
+    code_body(text, "", "", out);
+    text_print(out, "    }\n    if (i < n) {\n");
+    code_body(text, "_part", ", n - i", out);
     text_print(out, "    }\n}\n\n");
 }

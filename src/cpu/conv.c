@@ -638,7 +638,7 @@ static void conv_sizes(Conv *c, int axes)
     c->block = conv_parts(c->depth, conv_parts(c->depth * c->panel * c->of->size, CONV_PANEL));
 }
 
-void conv_prepare(const Program *p, Instruction *i, Isa isa)
+void conv_prepare(Program *p, Instruction *i, Isa isa)
 {
     const Shape *result = &i->write[0].shape;
     const Convolution g = convolution_node(i->op, &i->read[0].shape, &i->read[1].shape, result, i->attribute);

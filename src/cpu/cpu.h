@@ -19,8 +19,11 @@ typedef struct Workspace {
     int threads;    /* room for so many */
     double *scalar; /* [program->scalars]; set the leaves (plan_scalar) before a run */
     void **slot;    /* [program->slots]; bind SLOT_FIRST and up (plan_slot) before a run */
+    void **bound;   /* [program->slots]: to what they were bound at the last run */
+    void **pointer; /* [program->pointers]: into slots as they were bound then, and the first thread's scratch */
     void *work;
-    bool lent; /* work is the caller's */
+    size_t own; /* bytes of it for each thread */
+    bool lent;  /* work is the caller's */
 } Workspace;
 
 /* NULL when memory runs out. */

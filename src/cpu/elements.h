@@ -34,9 +34,9 @@ typedef void ElementScalarF32(float *y, const float *a, const float *b, const fl
 typedef void ElementScalarF64(double *y, const double *a, const double *b, const double *c, size_t n,
                               int scalars);
 
-/* A kernel that the build generated for the steps of a group (codegen/fused.h has the text). Whole vectors only; a
- * number is one vector full of it. */
-typedef void FusedF32(float *const *y, const float *const *x, size_t blocks);
+/* A kernel that the build generated for the steps of a group (codegen/fused.h has the text), for n elements. What it
+ * reads are floats, but doubles where the text says that it is one number. */
+typedef void FusedF32(float *const *y, const void *const *x, size_t n);
 
 typedef struct FusedKernel {
     const char *text;
@@ -63,11 +63,24 @@ typedef struct Elements {
     float (*max_f32)(const float *x, size_t n);
     double (*max_f64)(const double *x, size_t n);
 
-    /* One row more of a reduction over rows: y[i] += x[i], y[i] = max(y[i], x[i]) where a NaN stays. */
-    void (*add_to_f32)(float *y, const float *x, size_t n);
-    void (*add_to_f64)(double *y, const double *x, size_t n);
-    void (*max_to_f32)(float *y, const float *x, size_t n);
-    void (*max_to_f64)(double *y, const double *x, size_t n);
+    /* A reduction over rows of n: y[i] += x[i], += x[n + i], ...; y[i] = max(y[i], x[i]), ... where a NaN stays. */
+    void (*sum_rows_f32)(float *y, const float *x, size_t rows, size_t n);
+    void (*sum_rows_f64)(double *y, const double *x, size_t rows, size_t n);
+    void (*max_rows_f32)(float *y, const float *x, size_t rows, size_t n);
+    void (*max_rows_f64)(double *y, const double *x, size_t rows, size_t n);
+
+    /* All of a small reduction: y[0..n) from nothing over rows of n, and y[r] from the elements of row r. */
+    void (*sum_columns_f32)(float *y, const float *x, size_t rows, size_t n);
+    void (*max_columns_f32)(float *y, const float *x, size_t rows, size_t n);
+    void (*sum_lines_f32)(float *y, const float *x, size_t rows, size_t n);
+    void (*max_lines_f32)(float *y, const float *x, size_t rows, size_t n);
+
+    /* Rows of n, one behind the other: all of them x, or filled with x[0], x[1], ... They write up to a vector beyond
+     * the last. */
+    void (*repeat_f32)(float *y, const float *x, size_t rows, size_t n);
+    void (*repeat_f64)(double *y, const double *x, size_t rows, size_t n);
+    void (*spread_f32)(float *y, const float *x, size_t rows, size_t n);
+    void (*spread_f64)(double *y, const double *x, size_t rows, size_t n);
 
     /* Casts. To an integer: cut off towards zero, the nearest there is if out of range, 0 for NaN. */
     void (*f32_to_f64)(double *y, const float *x, size_t n);

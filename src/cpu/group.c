@@ -1,7 +1,10 @@
 /* group.c: runs fused groups, chunk by chunk: loads into registers, steps, stores and reductions while the chunk is
  * in the first-level cache. Any group runs here, step by step; where the build has generated a kernel for the steps, it
- * takes their place and gives the same bits. Chunks have a fixed length, and reductions
- * add chunks in a fixed order, so the bits never depend on threads. */
+ * takes their place and gives the same bits. A chunk's length depends on shapes alone, and reductions add chunks in a
+ * fixed order, so the bits never depend on threads.
+ *
+ * What is loaded and stored where it stands, what is loaded once for all chunks of a task, where everything is in the
+ * scratch memory: all that is settled when the instruction is prepared, since small nets spend their time on it. */
 #include "cpu/kernel.h"
 
 #include "codegen/fused.h"
@@ -10,52 +13,80 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VECTOR_MOST = 64, FUSED_POINTERS = 48, CHUNK = 512, GROUP_TASK = 8 * CHUNK, GROUP_FLUSH = 32 };
+enum { VECTOR_MOST = 64, CHUNK = 512, GROUP_CHUNKS = 8, GROUP_TASK = GROUP_CHUNKS * CHUNK, GROUP_FLUSH = 32 };
 
-typedef enum LoadWay { LOADS_DIRECT, LOADS_NUMBER, LOADS_RUNS } LoadWay;
+typedef enum LoadWay {
+    LOADS_DIRECT, /* where it stands */
+    LOADS_NUMBER, /* one number for all */
+    LOADS_ONE,    /* likewise, of a tensor */
+    LOADS_REPEAT, /* rows that are all the same, whole ones in every chunk */
+    LOADS_SPREAD, /* rows of one number each, neighbours; likewise */
+    LOADS_RUNS    /* whatever strides say, run by run */
+} LoadWay;
+
+/* Groups have few members (plan/fuse.c), so small numbers do for what counts them. */
+typedef struct LoadKernel {
+    LoadWay way;
+    int16_t at;           /* of the chunk's pointers: the one to what is loaded */
+    int16_t buffer;       /* where that is if it is copied */
+    int64_t columns;      /* length of a row; of a number: is it read by stores or reductions? */
+} LoadKernel;
 
 typedef struct StepKernel {
     void (*run)(void); /* ElementF32, ElementF64 or their scalar forms */
-    int scalars;       /* operands that are one number */
-    int store;         /* the store that this step writes to directly, or -1 */
+    int16_t scalars;   /* operands that are one number */
+    int16_t store;     /* the store that this step writes to directly, or -1 */
+    int16_t to, from[3]; /* of a small group: the pointers to where it writes and what it reads; -1: nothing */
 } StepKernel;
+
+/* A part of a group that is small: rows copied before the steps, or a reduction after them. */
+typedef void SmallRun(float *to, const float *from, size_t rows, size_t n);
+
+typedef struct SmallPart {
+    int from, to; /* pointers */
+    SmallRun *run;
+    size_t rows, n;
+} SmallPart;
+
+typedef struct Small {
+    int inputs, reductions;
+    SmallPart *input, *reduction;
+} Small;
 
 typedef struct GroupKernel {
     Kernel kernel;
     const Elements *elements;
     bool wide;   /* f64 */
     size_t size; /* of a real */
-    LoadWay *way;
+    LoadKernel *load;
     StepKernel *step;
     const FusedKernel *fused; /* all steps at once, or NULL */
     FusedOutputs outputs;     /* of it */
     int *output_store;        /* by output: the store it writes to directly, or -1 */
     bool *stored;             /* by store: a step writes there directly */
-    int64_t rows_a_task;      /* of reductions along the inner axis */
-    int64_t blocks;           /* of inner columns in a reduction across them */
+    int16_t *store_at, *reduce_at; /* of the chunk's pointers: what a store or reduction reads */
+    int64_t chunk;             /* elements */
+    int64_t whole;             /* steps may go on to a multiple of so many elements */
+    int64_t rows_a_task;       /* of reductions along the inner axis */
+    int64_t blocks;            /* of inner columns in a reduction across them */
+    size_t register_bytes, totals, sums, pointers; /* sizes and offsets in the scratch memory */
+    Small small;
 } GroupKernel;
 
-/* A chunk in the making: where each register is. */
+/* A chunk in the making. */
 typedef struct Chunk {
     const Frame *frame;
     const Group *group;
     const GroupKernel *kernel;
-    void **reg;     /* [registers] */
-    char *buffer;   /* [registers + outputs of a generated kernel][CHUNK] */
-    char *sums;     /* [reduces][CHUNK] reals */
+    void **at;      /* where each register is; with a generated kernel, its inputs and then its outputs */
+    char *buffer;   /* for each of them */
     double *totals; /* [reduces][CHUNK] */
-    char *ends;     /* [loads + outputs][VECTOR_MOST]: the end of a chunk, padded to whole vectors */
+    char *sums;     /* [reduces][CHUNK] reals, and room behind them */
 } Chunk;
 
-/* Registers are a line longer than a chunk, so that they do not all start at the same offset within a page. */
-static size_t register_bytes(size_t size)
+static void *chunk_buffer(const Chunk *c, int at)
 {
-    return CHUNK * size + 64;
-}
-
-static void *chunk_buffer(const Chunk *c, int reg)
-{
-    return c->buffer + (size_t)reg * register_bytes(c->kernel->size);
+    return c->buffer + (size_t)at * c->kernel->register_bytes;
 }
 
 static double chunk_number(const Frame *f, const View *v)
@@ -188,43 +219,105 @@ static int64_t last_stride(const View *v)
     return v->shape.rank ? v->stride[v->shape.rank - 1] : 1;
 }
 
-static void chunk_load(const Chunk *c, int index, int64_t start, int64_t n)
+static void load_repeat(const Chunk *c, const void *from, void *to, int64_t rows, int64_t columns)
 {
-    const GroupLoad *load = &c->group->load[index];
-    void **reg = &c->reg[load->target];
+    const Elements *e = c->kernel->elements;
+    if (c->kernel->wide)
+        e->repeat_f64(to, from, (size_t)rows, (size_t)columns);
+    else
+        e->repeat_f32(to, from, (size_t)rows, (size_t)columns);
+}
+
+static void load_spread(const Chunk *c, const void *from, void *to, int64_t rows, int64_t columns)
+{
+    const Elements *e = c->kernel->elements;
+    if (c->kernel->wide)
+        e->spread_f64(to, from, (size_t)rows, (size_t)columns);
+    else
+        e->spread_f32(to, from, (size_t)rows, (size_t)columns);
+}
+
+static void load_runs(const Chunk *c, const GroupLoad *load, char *to, int64_t start, int64_t n)
+{
     const char *from = load->kind == LOAD_TENSOR ? frame_pointer(c->frame, &load->from) : NULL;
-    if (c->kernel->way[index] == LOADS_NUMBER) return; /* set once a task */
-    if (c->kernel->way[index] == LOADS_DIRECT) {
-        *reg = (void *)(uintptr_t)(from + (size_t)start * c->kernel->size);
-        return;
-    }
-    char *to = *reg = chunk_buffer(c, load->target);
-    View over = load->from;
     int64_t base = load->kind == LOAD_IOTA ? load->from.offset : 0, at, length;
-    Runs runs = runs_begin(&over, start, n);
+    Runs runs = runs_begin(&load->from, start, n);
     while ((length = runs_next(&runs, &at))) {
-        load_run(c, load, from, to, base + at, last_stride(&over), length);
+        load_run(c, load, from, to, base + at, last_stride(&load->from), length);
         to += (size_t)length * c->kernel->size;
     }
 }
 
+/* What differs from chunk to chunk. */
+static void chunk_load(const Chunk *c, int index, int64_t start, int64_t n)
+{
+    const GroupLoad *load = &c->group->load[index];
+    const LoadKernel *k = &c->kernel->load[index];
+    switch (k->way) {
+    case LOADS_DIRECT:
+        c->at[k->at] = (char *)frame_pointer(c->frame, &load->from) + (size_t)start * c->kernel->size;
+        break;
+    case LOADS_SPREAD:
+        load_spread(c,
+                    (char *)frame_pointer(c->frame, &load->from) +
+                        (start ? start / k->columns : 0) * (int64_t)c->kernel->size,
+                    c->at[k->at] = chunk_buffer(c, k->buffer), n / k->columns, k->columns);
+        break;
+    case LOADS_RUNS:
+        load_runs(c, load, c->at[k->at] = chunk_buffer(c, k->buffer), start, n);
+        break;
+    case LOADS_ONE:
+    case LOADS_REPEAT:
+        c->at[k->at] = chunk_buffer(c, k->buffer); /* a step may have taken its place */
+        break;
+    default:
+        break;
+    }
+}
+
+/* A number: steps want one, stores and reductions a whole chunk of it. */
+static void load_number(const Chunk *c, int index, int64_t n)
+{
+    const void *from = frame_pointer(c->frame, &c->group->load[index].from);
+    const LoadKernel *k = &c->kernel->load[index];
+    if (c->kernel->fused) {
+        c->at[k->at] = (void *)(uintptr_t)from;
+        return;
+    }
+    double number = 0;
+    real_set(&number, 0, *(const double *)from, c->kernel->wide);
+    load_spread(c, &number, c->at[k->at] = chunk_buffer(c, k->buffer), 1, k->columns ? n : 1);
+}
+
+/* What is the same for all chunks of a task, none of them longer than n. */
+static void chunk_load_once(const Chunk *c, int index, int64_t n)
+{
+    const LoadKernel *k = &c->kernel->load[index];
+    const View *from = &c->group->load[index].from;
+    if (k->way == LOADS_NUMBER)
+        load_number(c, index, n);
+    else if (k->way == LOADS_ONE)
+        load_spread(c, frame_pointer(c->frame, from), chunk_buffer(c, k->buffer), 1, n);
+    else if (k->way == LOADS_REPEAT)
+        load_repeat(c, frame_pointer(c->frame, from), chunk_buffer(c, k->buffer), n / k->columns, k->columns);
+}
+
 /* ---- Steps ---- */
 
-static void *store_pointer(const Chunk *c, const GroupStore *s, int64_t start)
+static void *store_pointer(const Chunk *c, int store, int64_t start)
 {
-    return (char *)frame_pointer(c->frame, &s->to) + (size_t)start * c->kernel->size;
+    return (char *)frame_pointer(c->frame, &c->group->store[store].to) + (size_t)start * c->kernel->size;
 }
 
 static void chunk_step(const Chunk *c, int index, int64_t start, int64_t n)
 {
     const GroupStep *step = &c->group->step[index];
     const StepKernel *k = &c->kernel->step[index];
-    void *y =
-        k->store >= 0 ? store_pointer(c, &c->group->store[k->store], start) : chunk_buffer(c, step->target);
+    void *y = k->store >= 0 ? store_pointer(c, k->store, start) : chunk_buffer(c, step->target);
     void *x[3] = {0};
     for (int i = 0; i < 3 && step->source[i] >= 0; i++)
-        x[i] = c->reg[step->source[i]];
-    c->reg[step->target] = y;
+        x[i] = c->at[step->source[i]];
+    c->at[step->target] = y;
     size_t m = (size_t)n;
     if (c->kernel->wide) {
         if (k->scalars)
@@ -239,62 +332,14 @@ static void chunk_step(const Chunk *c, int index, int64_t start, int64_t n)
     }
 }
 
-/* ---- All steps by one generated kernel ---- */
-
-/* Pointers to what the kernel reads and writes from element `at` of the chunk on; a number stays where it is. */
-static void fused_pointers(const Chunk *c, const float **x, float **y, size_t at)
-{
-    for (int i = 0; i < c->group->loads; i++) {
-        const float *from = c->reg[c->group->load[i].target];
-        x[i] = c->kernel->way[i] == LOADS_NUMBER ? from : from + at;
-    }
-    for (int k = 0; k < c->kernel->outputs.count; k++)
-        y[k] = (float *)c->reg[c->kernel->outputs.reg[k]] + at;
-}
-
-/* What is left after the whole vectors: copied to where there is room for one. */
-static void fused_end(const Chunk *c, const float **x, float **y, size_t left)
-{
-    const GroupKernel *k = c->kernel;
-    float *kept[FUSED_POINTERS];
-    char *room = c->ends;
-    for (int i = 0; i < c->group->loads; i++, room += VECTOR_MOST) {
-        if (k->way[i] == LOADS_NUMBER) continue;
-        memset(room, 0, VECTOR_MOST);
-        memcpy(room, x[i], left * sizeof(float));
-        x[i] = (const float *)(const void *)room;
-    }
-    for (int i = 0; i < k->outputs.count; i++, room += VECTOR_MOST)
-        kept[i] = y[i], y[i] = (float *)(void *)room;
-    k->fused->run(y, x, 1);
-    for (int i = 0; i < k->outputs.count; i++)
-        memcpy(kept[i], y[i], left * sizeof(float));
-}
-
+/* All steps by one generated kernel. */
 static void chunk_fused(const Chunk *c, int64_t start, int64_t n)
 {
     const GroupKernel *k = c->kernel;
-    const float *x[FUSED_POINTERS];
-    float *y[FUSED_POINTERS];
-    void *to[FUSED_POINTERS];
-    for (int i = 0; i < k->outputs.count; i++) {
-        int store = k->output_store[i];
-        to[i] = store >= 0 ? store_pointer(c, &c->group->store[store], start)
-                           : chunk_buffer(c, c->group->registers + i);
-    }
-    size_t lanes = k->elements->lanes, left = (size_t)n % lanes, done = (size_t)n - left;
-    fused_pointers(c, x, y, 0);
+    void **y = c->at + c->group->loads;
     for (int i = 0; i < k->outputs.count; i++)
-        y[i] = to[i];
-    k->fused->run(y, x, done / lanes);
-    if (left) {
-        fused_pointers(c, x, y, done);
-        for (int i = 0; i < k->outputs.count; i++)
-            y[i] = (float *)to[i] + done;
-        fused_end(c, x, y, left);
-    }
-    for (int i = 0; i < k->outputs.count; i++)
-        c->reg[k->outputs.reg[i]] = to[i];
+        if (k->output_store[i] >= 0) y[i] = store_pointer(c, k->output_store[i], start);
+    k->fused->run((float *const *)(void *)y, (const void *const *)c->at, (size_t)n);
 }
 
 /* ---- Stores ---- */
@@ -314,9 +359,8 @@ static void store_dense(const Chunk *c, Type type, const void *from, void *to, s
 static void chunk_store(const Chunk *c, int index, int64_t start, int64_t n)
 {
     const GroupStore *s = &c->group->store[index];
-    if (c->kernel->stored[index]) return;
     size_t size = s->to.type == TYPE_REAL ? c->kernel->size : type_bytes(s->to.type, DTYPE_F32);
-    const char *from = c->reg[s->source];
+    const char *from = c->at[c->kernel->store_at[index]];
     char *to = frame_pointer(c->frame, &s->to);
     int64_t at, length, stride = last_stride(&s->to);
     Runs runs = runs_begin(&s->to, start, n);
@@ -331,84 +375,89 @@ static void chunk_store(const Chunk *c, int index, int64_t start, int64_t n)
     }
 }
 
-/* The elements [start, start + n) of the space, n at most CHUNK. */
+/* The elements [start, start + n) of the space, n at most a chunk. */
 static void chunk_run(const Chunk *c, int64_t start, int64_t n)
 {
+    const GroupKernel *k = c->kernel;
+    int64_t m = k->whole > 1 ? (n + k->whole - 1) / k->whole * k->whole : n;
     for (int i = 0; i < c->group->loads; i++)
         chunk_load(c, i, start, n);
-    if (c->kernel->fused)
-        chunk_fused(c, start, n);
+    if (k->fused)
+        chunk_fused(c, start, m);
     else
         for (int i = 0; i < c->group->steps; i++)
-            chunk_step(c, i, start, n);
+            chunk_step(c, i, start, m);
     for (int i = 0; i < c->group->stores; i++)
-        chunk_store(c, i, start, n);
+        if (!k->stored[i]) chunk_store(c, i, start, n);
 }
 
-/* Do stores or reductions read the register? They want a whole chunk of a number, where steps want one. */
-static bool number_fills(const Group *g, int reg)
-{
-    for (int i = 0; i < g->stores; i++)
-        if (g->store[i].source == reg) return true;
-    for (int i = 0; i < g->reduces; i++)
-        if (g->reduce[i].source == reg) return true;
-    return false;
-}
-
-static void chunk_numbers(const Chunk *c)
-{
-    for (int i = 0; i < c->group->loads; i++) {
-        const GroupLoad *load = &c->group->load[i];
-        if (c->kernel->way[i] != LOADS_NUMBER) continue;
-        void *to = c->reg[load->target] = chunk_buffer(c, load->target);
-        double value = chunk_number(c->frame, &load->from);
-        int64_t n = number_fills(c->group, load->target) ? CHUNK : VECTOR_MOST / (int64_t)sizeof(float);
-        for (int64_t k = 0; k < n; k++)
-            real_set(to, k, value, c->kernel->wide);
-    }
-}
-
-static size_t round_line(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
-static Chunk chunk_begin(const Frame *f, const Instruction *i)
+/* For chunks of at most n elements. */
+static Chunk chunk_begin(const Frame *f, const Instruction *i, int64_t n)
 {
     const GroupKernel *k = i->detail;
     const Group *g = i->group;
-    Chunk c = {.frame = f, .group = g, .kernel = k};
-    char *at = f->scratch;
-    c.buffer = at;
-    at += (size_t)(g->registers + k->outputs.count) * register_bytes(k->size);
-    c.totals = (double *)(void *)at;
-    at += (size_t)g->reduces * CHUNK * sizeof(double);
-    c.sums = at;
-    at += (size_t)g->reduces * CHUNK * k->size;
-    c.ends = at;
-    at += (size_t)(g->loads + k->outputs.count) * VECTOR_MOST;
-    c.reg = (void **)(void *)at;
-    chunk_numbers(&c);
+    Chunk c = {.frame = f, .group = g, .kernel = k, .buffer = f->scratch};
+    c.totals = (double *)(void *)(f->scratch + k->totals);
+    c.sums = f->scratch + k->sums;
+    c.at = (void **)(void *)(f->scratch + k->pointers);
+    for (int l = 0; l < g->loads; l++)
+        chunk_load_once(&c, l, n);
+    for (int o = 0; o < k->outputs.count; o++)
+        if (k->output_store[o] < 0) c.at[g->loads + o] = chunk_buffer(&c, g->loads + o);
     return c;
-}
-
-static size_t chunk_scratch(const Group *g, const GroupKernel *k)
-{
-    return (size_t)(g->registers + k->outputs.count) * register_bytes(k->size) +
-           (size_t)g->reduces * CHUNK * (sizeof(double) + k->size) +
-           (size_t)(g->loads + k->outputs.count) * VECTOR_MOST +
-           round_line((size_t)g->registers * sizeof(void *));
 }
 
 /* ---- Groups without reductions ---- */
 
 static void group_map(const Frame *f, const Instruction *i, int64_t task)
 {
-    Chunk c = chunk_begin(f, i);
-    int64_t start = task * GROUP_TASK, end = start + GROUP_TASK;
-    if (end > i->group->inner) end = i->group->inner;
-    for (; start < end; start += CHUNK)
-        chunk_run(&c, start, end - start < CHUNK ? end - start : CHUNK);
+    int64_t chunk = ((const GroupKernel *)i->detail)->chunk, most = i->group->inner;
+    int64_t start = task * GROUP_CHUNKS * chunk, end = start + GROUP_CHUNKS * chunk;
+    if (end > most) end = most;
+    Chunk c = chunk_begin(f, i, most < chunk ? most : chunk);
+    for (; start < end; start += chunk)
+        chunk_run(&c, start, end - start < chunk ? end - start : chunk);
+}
+
+/* ---- Small groups: one chunk of float, and all its parts are simple ---- */
+
+static void small_steps(const Group *g, const GroupKernel *k, void *const *at)
+{
+    for (const StepKernel *s = k->step, *end = s + g->steps; s < end; s++) {
+        const void *a = at[s->from[0]], *b = s->from[1] < 0 ? NULL : at[s->from[1]];
+        const void *c = s->from[2] < 0 ? NULL : at[s->from[2]];
+        if (s->scalars)
+            ((ElementScalarF32 *)s->run)(at[s->to], a, b, c, (size_t)k->chunk, s->scalars);
+        else
+            ((ElementF32 *)s->run)(at[s->to], a, b, c, (size_t)k->chunk);
+    }
+}
+
+/* A double, as often as asked for. */
+static void small_number(float *to, const float *from, size_t rows, size_t n)
+{
+    double number;
+    memcpy(&number, from, sizeof number);
+    (void)rows;
+    for (size_t i = 0; i < n; i++)
+        to[i] = (float)number;
+}
+
+static void group_small(const Frame *f, const Instruction *i, int64_t task)
+{
+    const GroupKernel *k = i->detail;
+    const Small *s = &k->small;
+    void **at = kernel_pointers(f, &k->kernel);
+    (void)task;
+    for (const SmallPart *p = s->input, *end = p + s->inputs; p < end; p++)
+        p->run(at[p->to], at[p->from], p->rows, p->n);
+    if (k->fused)
+        k->fused->run((float *const *)(void *)(at + i->group->loads), (const void *const *)at,
+                      (size_t)k->chunk);
+    else
+        small_steps(i->group, k, at);
+    for (const SmallPart *p = s->reduction, *end = p + s->reductions; p < end; p++)
+        p->run(at[p->to], at[p->from], p->rows, p->n);
 }
 
 /* ---- Reductions along the last axis: [outer, reduced] -> [outer] ---- */
@@ -460,7 +509,7 @@ static void reduce_long(Chunk *c, int64_t row, int64_t segment)
         chunk_run(c, row * g->reduced + from, n);
         for (int k = 0; k < g->reduces; k++) {
             const GroupReduce *r = &g->reduce[k];
-            c->totals[k] = reduce_two(r->op, c->totals[k], reduce_run(c, r->op, c->reg[r->source], n));
+            c->totals[k] = reduce_two(r->op, c->totals[k], reduce_run(c, r->op, c->at[c->kernel->reduce_at[k]], n));
         }
     }
     for (int k = 0; k < g->reduces; k++)
@@ -471,14 +520,15 @@ static void reduce_long(Chunk *c, int64_t row, int64_t segment)
 static void reduce_short(Chunk *c, int64_t row, int64_t rows)
 {
     const Group *g = c->group;
+    size_t bytes = (size_t)g->reduced * c->kernel->size;
     if (g->reduced) chunk_run(c, row * g->reduced, rows * g->reduced);
     for (int k = 0; k < g->reduces; k++) {
-        const GroupReduce *r = &g->reduce[k];
-        for (int64_t i = 0; i < rows; i++) {
-            const char *x = (const char *)c->reg[r->source] + (size_t)(i * g->reduced) * c->kernel->size;
-            reduce_write(c, r, 0, row + i,
-                         g->reduced ? reduce_run(c, r->op, x, g->reduced) : reduce_nothing(r->op));
-        }
+        OpCode op = g->reduce[k].op;
+        void *to = frame_pointer(c->frame, &g->reduce[k].to);
+        const char *x = c->at[c->kernel->reduce_at[k]];
+        for (int64_t i = 0; i < rows; i++, x += bytes)
+            real_set(to, row + i, g->reduced ? reduce_run(c, op, x, g->reduced) : reduce_nothing(op),
+                     c->kernel->wide);
     }
 }
 
@@ -486,85 +536,119 @@ static void group_rows(const Frame *f, const Instruction *i, int64_t task)
 {
     const GroupKernel *k = i->detail;
     const Group *g = i->group;
-    Chunk c = chunk_begin(f, i);
-    if (g->segments > 1) {
-        reduce_long(&c, task / g->segments, task % g->segments);
+    if (g->segments > 1 || g->reduced > CHUNK) {
+        Chunk c = chunk_begin(f, i, k->chunk);
+        if (g->segments > 1) {
+            reduce_long(&c, task / g->segments, task % g->segments);
+            return;
+        }
+        for (int64_t row = task * k->rows_a_task; row < g->outer && row < (task + 1) * k->rows_a_task; row++)
+            reduce_long(&c, row, 0);
         return;
     }
     int64_t row = task * k->rows_a_task, end = row + k->rows_a_task;
     if (end > g->outer) end = g->outer;
-    int64_t together = g->reduced && g->reduced <= CHUNK ? CHUNK / g->reduced : 1;
-    for (; row < end; row += together) {
-        if (g->reduced > CHUNK)
-            reduce_long(&c, row, 0);
-        else
-            reduce_short(&c, row, end - row < together ? end - row : together);
-    }
+    int64_t together = g->reduced ? k->chunk / g->reduced : 1;
+    Chunk c = chunk_begin(f, i, (end - row < together ? end - row : together) * g->reduced);
+    for (; row < end; row += together)
+        reduce_short(&c, row, end - row < together ? end - row : together);
 }
 
 /* ---- Reductions across: [outer, reduced, inner] -> [outer, inner], a block of columns at a time ---- */
 
-static void column_add(const Chunk *c, const GroupReduce *r, void *sums, const void *x, int64_t n)
+static void column_add(const Chunk *c, OpCode op, void *sums, const void *x, int64_t rows, int64_t n)
 {
     const Elements *e = c->kernel->elements;
-    size_t m = (size_t)n;
     if (c->kernel->wide)
-        (r->op == OP_sum ? e->add_to_f64 : e->max_to_f64)(sums, x, m);
+        (op == OP_sum ? e->sum_rows_f64 : e->max_rows_f64)(sums, x, (size_t)rows, (size_t)n);
     else
-        (r->op == OP_sum ? e->add_to_f32 : e->max_to_f32)(sums, x, m);
+        (op == OP_sum ? e->sum_rows_f32 : e->max_rows_f32)(sums, x, (size_t)rows, (size_t)n);
 }
 
-/* Sums of a few rows go to the totals in double, so that many rows lose no digits. */
-static void column_flush(Chunk *c, int64_t n)
+static void *column_sums(const Chunk *c, int reduce)
+{
+    return c->sums + (size_t)reduce * (CHUNK * c->kernel->size + VECTOR_MOST);
+}
+
+static void column_clear(const Chunk *c, int64_t n)
 {
     for (int k = 0; k < c->group->reduces; k++) {
-        const GroupReduce *r = &c->group->reduce[k];
-        char *sums = c->sums + (size_t)k * CHUNK * c->kernel->size;
-        double *totals = c->totals + (size_t)k * CHUNK;
-        for (int64_t j = 0; j < n; j++) {
-            totals[j] = reduce_two(r->op, totals[j], element_get(sums, TYPE_REAL, j, c->kernel->wide));
-            real_set(sums, j, reduce_nothing(r->op), c->kernel->wide);
-        }
+        double number = 0;
+        real_set(&number, 0, reduce_nothing(c->group->reduce[k].op), c->kernel->wide);
+        load_spread(c, &number, column_sums(c, k), 1, n);
     }
 }
 
-static void column_begin(Chunk *c, int64_t n)
+/* Sums of a few rows go to the totals in double, so that many rows lose no digits. */
+static void column_flush(Chunk *c, int64_t n, bool first)
 {
-    for (int k = 0; k < c->group->reduces; k++)
-        for (int64_t j = 0; j < n; j++)
-            c->totals[(size_t)k * CHUNK + (size_t)j] = reduce_nothing(c->group->reduce[k].op);
-    for (int k = 0; k < c->group->reduces; k++)
-        for (int64_t j = 0; j < n; j++)
-            real_set(c->sums + (size_t)k * CHUNK * c->kernel->size, j, reduce_nothing(c->group->reduce[k].op),
-                     c->kernel->wide);
+    for (int k = 0; k < c->group->reduces; k++) {
+        double *totals = c->totals + (size_t)k * CHUNK;
+        for (int64_t j = 0; j < n; j++) {
+            double sum = element_get(column_sums(c, k), TYPE_REAL, j, c->kernel->wide);
+            totals[j] = first ? sum : reduce_two(c->group->reduce[k].op, totals[j], sum);
+        }
+    }
+    column_clear(c, n);
+}
+
+/* The rows of a chunk, added one by one to the sums. Returns how many of them the totals lack; `since` lacked before. */
+static int64_t column_chunk(Chunk *c, int64_t rows, int64_t n, int64_t since, bool *first)
+{
+    for (int64_t m = 0, part; m < rows; m += part) {
+        part = rows - m < GROUP_FLUSH - since ? rows - m : GROUP_FLUSH - since;
+        for (int k = 0; k < c->group->reduces; k++)
+            column_add(c, c->group->reduce[k].op, column_sums(c, k),
+                       (char *)c->at[c->kernel->reduce_at[k]] + (size_t)(m * n) * c->kernel->size, part, n);
+        since += part;
+        if (since < GROUP_FLUSH) continue;
+        column_flush(c, n, *first);
+        *first = false;
+        since = 0;
+    }
+    return since;
+}
+
+/* Few rows need no totals: the sums are the result. */
+static void column_end(Chunk *c, int64_t segment, int64_t index, int64_t n, bool few)
+{
+    size_t size = c->kernel->size;
+    if (!few) column_flush(c, n, false);
+    for (int k = 0; k < c->group->reduces; k++) {
+        const GroupReduce *r = &c->group->reduce[k];
+        if (few && r->to.type == TYPE_REAL)
+            memcpy((char *)frame_pointer(c->frame, &r->to) + (size_t)index * size, column_sums(c, k),
+                   (size_t)n * size);
+        else
+            for (int64_t j = 0; j < n; j++)
+                reduce_write(c, r, segment, index + j,
+                             few ? element_get(column_sums(c, k), TYPE_REAL, j, c->kernel->wide)
+                                 : c->totals[(size_t)k * CHUNK + (size_t)j]);
+    }
 }
 
 static void group_columns(const Frame *f, const Instruction *i, int64_t task)
 {
     const GroupKernel *kernel = i->detail;
     const Group *g = i->group;
-    Chunk c = chunk_begin(f, i);
-    int64_t segment = task % g->segments, block = task / g->segments % kernel->blocks,
-            outer = task / g->segments / kernel->blocks;
-    int64_t first = block * CHUNK, n = g->inner - first < CHUNK ? g->inner - first : CHUNK;
-    int64_t together = n == g->inner ? CHUNK / n : 1, from, to;
-    segment_range(g, segment, &from, &to);
-    column_begin(&c, n);
-    for (int64_t row = from, since = 0; row < to; row += together) {
-        int64_t rows = to - row < together ? to - row : together;
-        chunk_run(&c, (outer * g->reduced + row) * g->inner + first, rows * n);
-        for (int64_t m = 0; m < rows; m++) {
-            for (int k = 0; k < g->reduces; k++)
-                column_add(&c, &g->reduce[k], c.sums + (size_t)k * CHUNK * kernel->size,
-                           (char *)c.reg[g->reduce[k].source] + (size_t)(m * n) * kernel->size, n);
-            if (++since == GROUP_FLUSH) column_flush(&c, n), since = 0;
-        }
+    int64_t segment = 0, block = 0, outer = 0, from = 0, to = g->reduced, since = 0;
+    if (i->tasks > 1) {
+        segment = task % g->segments, block = task / g->segments % kernel->blocks,
+        outer = task / g->segments / kernel->blocks;
+        segment_range(g, segment, &from, &to);
     }
-    column_flush(&c, n);
-    for (int k = 0; k < g->reduces; k++)
-        for (int64_t j = 0; j < n; j++)
-            reduce_write(&c, &g->reduce[k], segment, outer * g->inner + first + j,
-                         c.totals[(size_t)k * CHUNK + (size_t)j]);
+    int64_t start = block * CHUNK, n = g->inner - start < CHUNK ? g->inner - start : CHUNK;
+    int64_t together = n == g->inner ? kernel->chunk / n : 1;
+    if (together > to - from) together = to - from;
+    Chunk c = chunk_begin(f, i, together * n);
+    bool first = true;
+    column_clear(&c, n);
+    for (int64_t row = from; row < to; row += together) {
+        int64_t rows = to - row < together ? to - row : together;
+        chunk_run(&c, (outer * g->reduced + row) * g->inner + start, rows * n);
+        since = column_chunk(&c, rows, n, since, &first);
+    }
+    column_end(&c, segment, outer * g->inner + start, n, first);
 }
 
 /* ---- Preparing ---- */
@@ -579,6 +663,16 @@ static bool view_is_dense(const View *v)
     return true;
 }
 
+/* Do stores or reductions read the register? */
+static bool number_fills(const Group *g, int reg)
+{
+    for (int i = 0; i < g->stores; i++)
+        if (g->store[i].source == reg) return true;
+    for (int i = 0; i < g->reduces; i++)
+        if (g->reduce[i].source == reg) return true;
+    return false;
+}
+
 /* Stores and reductions read their registers when another store may have overwritten what was loaded. */
 static bool load_is_overwritten(const Group *g, const GroupLoad *load)
 {
@@ -588,11 +682,74 @@ static bool load_is_overwritten(const Group *g, const GroupLoad *load)
     return overwritten && number_fills(g, load->target);
 }
 
-static LoadWay load_way(const Group *g, const GroupLoad *load)
+/* The view's own axes: without those of one, and those together that are walked as one. */
+static View view_joined(const View *v)
 {
-    if (load->kind == LOAD_SCALAR) return LOADS_NUMBER;
-    bool plain = load->kind == LOAD_TENSOR && load->from.type == TYPE_REAL && view_is_dense(&load->from);
-    return plain && !load_is_overwritten(g, load) ? LOADS_DIRECT : LOADS_RUNS;
+    View y = {.shape.rank = 0};
+    for (int a = 0; a < v->shape.rank; a++) {
+        int last = y.shape.rank - 1;
+        int64_t dim = v->shape.dim[a], stride = v->stride[a];
+        if (dim == 1) continue;
+        if (last >= 0 && y.stride[last] == stride * dim) {
+            y.shape.dim[last] *= dim;
+            y.stride[last] = stride;
+        } else {
+            y.shape.dim[last + 1] = dim;
+            y.stride[last + 1] = stride;
+            y.shape.rank++;
+        }
+    }
+    return y;
+}
+
+/* A view that does not stand as a chunk wants it. `unit` divides the start and the length of every chunk. */
+static LoadKernel load_strided(const View *from, int64_t unit)
+{
+    View v = view_joined(from);
+    if (v.shape.rank == 1 && v.stride[0] == 0) return (LoadKernel){.way = LOADS_ONE};
+    int64_t columns = v.shape.rank == 2 ? v.shape.dim[1] : 0;
+    if (!columns || unit % columns) return (LoadKernel){.way = LOADS_RUNS};
+    if (v.stride[0] == 0 && v.stride[1] == 1) return (LoadKernel){.way = LOADS_REPEAT, .columns = columns};
+    if (v.stride[0] == 1 && v.stride[1] == 0) return (LoadKernel){.way = LOADS_SPREAD, .columns = columns};
+    return (LoadKernel){.way = LOADS_RUNS};
+}
+
+static LoadKernel load_prepare(const Group *g, const GroupLoad *load, int64_t unit)
+{
+    if (load->kind == LOAD_SCALAR)
+        return (LoadKernel){.way = LOADS_NUMBER, .columns = number_fills(g, load->target)};
+    if (load->kind != LOAD_TENSOR || load->from.type != TYPE_REAL) return (LoadKernel){.way = LOADS_RUNS};
+    if (!view_is_dense(&load->from)) return load_strided(&load->from, unit);
+    return (LoadKernel){.way = load_is_overwritten(g, load) ? LOADS_RUNS : LOADS_DIRECT};
+}
+
+static int64_t common_multiple(int64_t a, int64_t b)
+{
+    int64_t x = a, y = b;
+    while (y) {
+        int64_t rest = x % y;
+        x = y, y = rest;
+    }
+    return a / x * b;
+}
+
+/* What divides the start and the length of every chunk: a row, or, where chunks may be cut anywhere, what makes whole rows
+ * of as many loads as possible. 1: nothing does. */
+static int64_t group_unit(const Group *g)
+{
+    if (g->reduces) {
+        int64_t row = g->inner == 1 ? g->reduced : g->inner;
+        return row && row <= CHUNK ? row : 1;
+    }
+    int64_t unit = 1;
+    for (int l = 0; l < g->loads; l++) {
+        if (g->load[l].kind != LOAD_TENSOR) continue;
+        View v = view_joined(&g->load[l].from);
+        if (v.shape.rank != 2 || !v.shape.dim[1]) continue;
+        int64_t more = common_multiple(unit, v.shape.dim[1]);
+        if (more <= CHUNK) unit = more;
+    }
+    return unit;
 }
 
 /* The numbers among a step's operands: nothing but their load ever writes their registers. */
@@ -624,7 +781,7 @@ static void step_prepare(const Group *g, GroupKernel *k, int index)
 {
     OpCode op = g->step[index].op;
     StepKernel *s = &k->step[index];
-    s->scalars = step_scalars(g, index);
+    s->scalars = (int16_t)step_scalars(g, index);
     s->store = -1;
     const Elements *e = k->elements;
     if (k->wide)
@@ -632,7 +789,7 @@ static void step_prepare(const Group *g, GroupKernel *k, int index)
     else
         s->run = s->scalars ? (void (*)(void))e->f32_scalar[op] : (void (*)(void))e->f32[op];
     for (int i = 0; i < g->stores && s->store < 0; i++)
-        if (!k->stored[i] && store_is_direct(g, i, index)) s->store = i, k->stored[i] = true;
+        if (!k->stored[i] && store_is_direct(g, i, index)) s->store = (int16_t)i, k->stored[i] = true;
 }
 
 static int fused_compare(const void *text, const void *kernel)
@@ -646,7 +803,7 @@ static void fused_prepare(const Group *g, GroupKernel *k, Arena *a)
 {
     const Elements *e = k->elements;
     int most = g->stores + g->reduces;
-    if (k->wide || !e->fused_count || !g->steps || g->loads > FUSED_POINTERS || most > FUSED_POINTERS) return;
+    if (k->wide || !e->fused_count) return;
     Text text = {0};
     FusedOutputs outputs = {0, arena_new(a, (size_t)most, sizeof(int))};
     fused_text(g, &text, &outputs);
@@ -673,8 +830,9 @@ static void group_tasks(Instruction *i, GroupKernel *k)
 {
     const Group *g = i->group;
     if (!g->reduces) {
+        int64_t task = GROUP_CHUNKS * k->chunk;
         k->kernel.run = group_map;
-        i->tasks = (g->inner + GROUP_TASK - 1) / GROUP_TASK;
+        i->tasks = (g->inner + task - 1) / task;
     } else if (g->inner == 1) {
         k->kernel.run = group_rows;
         k->rows_a_task = g->reduced >= GROUP_TASK ? 1 : GROUP_TASK / (g->reduced ? g->reduced : 1);
@@ -687,7 +845,194 @@ static void group_tasks(Instruction *i, GroupKernel *k)
     }
 }
 
-void group_prepare(const Program *p, Instruction *i, Isa isa)
+static int output_of(const GroupKernel *k, int reg)
+{
+    int o = 0;
+    while (k->outputs.reg[o] != reg)
+        o++;
+    return o;
+}
+
+/* Which pointers of a chunk are what: registers, or inputs and outputs of a generated kernel. */
+static int group_pointers(const Group *g, GroupKernel *k)
+{
+    for (int l = 0; l < g->loads; l++)
+        k->load[l].at = (int16_t)(k->fused ? l : g->load[l].target);
+    for (int s = 0; s < g->stores; s++)
+        k->store_at[s] =
+            (int16_t)(k->fused ? g->loads + output_of(k, g->store[s].source) : g->store[s].source);
+    for (int r = 0; r < g->reduces; r++)
+        k->reduce_at[r] =
+            (int16_t)(k->fused ? g->loads + output_of(k, g->reduce[r].source) : g->reduce[r].source);
+    return k->fused ? g->loads + k->outputs.count : g->registers;
+}
+
+/* Each pointer has a buffer. What is loaded once for many chunks needs one of its own, which no step writes. Returns how
+ * many there are. */
+static int group_buffers(const Group *g, GroupKernel *k, int pointers)
+{
+    int buffers = pointers;
+    for (int l = 0; l < g->loads; l++) {
+        bool once = k->load[l].way == LOADS_ONE || k->load[l].way == LOADS_REPEAT;
+        k->load[l].buffer = (int16_t)(once && !k->fused ? buffers++ : k->load[l].at);
+    }
+    return buffers;
+}
+
+static size_t round_line(size_t bytes)
+{
+    return (bytes + PLAN_LINE - 1) / PLAN_LINE * PLAN_LINE;
+}
+
+/* Registers are a line longer than a chunk: room for the rest of a vector, and not all at one offset within a page. */
+static void group_scratch(Instruction *i, GroupKernel *k, int pointers, int buffers)
+{
+    const Group *g = i->group;
+    int64_t all = g->outer * g->reduced * g->inner, most = all < k->chunk ? all : k->chunk;
+    k->register_bytes = round_line((size_t)most * k->size) + VECTOR_MOST;
+    k->totals = (size_t)buffers * k->register_bytes;
+    k->sums = k->totals + (size_t)g->reduces * CHUNK * sizeof(double);
+    k->pointers = k->sums + (size_t)g->reduces * (CHUNK * k->size + VECTOR_MOST);
+    i->scratch = k->pointers + round_line((size_t)pointers * sizeof(void *));
+}
+
+/* May what goes to or comes from there be as much as fills the last line? */
+static bool view_has_room(const View *v)
+{
+    return v->slot == SLOT_WORK && v->offset % PLAN_LINE == 0;
+}
+
+/* A single chunk takes whole vectors if there is room behind all that it touches: ends cost more than what they save. */
+static int64_t group_whole(const Group *g, const GroupKernel *k)
+{
+    bool room = g->outer * g->reduced * g->inner <= k->chunk;
+    if (g->reduces && g->inner > 1) room = room && g->outer == 1; /* each outer part is a chunk */
+    for (int l = 0; room && l < g->loads; l++)
+        room = k->load[l].way != LOADS_DIRECT || view_has_room(&g->load[l].from);
+    for (int s = 0; room && s < g->stores; s++)
+        room = !k->stored[s] || view_has_room(&g->store[s].to);
+    return room ? (int64_t)(k->elements->lanes * sizeof(float) / k->size) : 1;
+}
+
+static int small_place(GroupKernel *k, int slot, int64_t offset)
+{
+    k->kernel.place[k->kernel.places] = (Place){slot, offset};
+    return k->kernel.places++;
+}
+
+/* Is it read where it stands? A generated kernel knows numbers as they are. */
+static bool small_stands(const GroupKernel *k, int load)
+{
+    return k->load[load].way == LOADS_DIRECT || (k->fused && k->load[load].way == LOADS_NUMBER);
+}
+
+static int small_store(const Group *g, GroupKernel *k, int store)
+{
+    return small_place(k, g->store[store].to.slot, g->store[store].to.offset);
+}
+
+/* The pointers of a generated kernel, or registers, in their order; the others come after them. */
+static void small_pointers(const Group *g, GroupKernel *k, int pointers)
+{
+    for (int p = 0; p < pointers; p++)
+        small_place(k, -1, p * (int64_t)k->register_bytes);
+    for (int l = 0; l < g->loads; l++)
+        if (small_stands(k, l))
+            k->kernel.place[k->load[l].at] = (Place){g->load[l].from.slot, g->load[l].from.offset};
+    for (int o = 0; o < k->outputs.count; o++) {
+        const GroupStore *s = k->output_store[o] < 0 ? NULL : &g->store[k->output_store[o]];
+        if (s) k->kernel.place[g->loads + o] = (Place){s->to.slot, s->to.offset};
+    }
+}
+
+/* Steps without a generated kernel: a register whose value was loaded where it stands, or is stored, is not in its own
+ * buffer. `at` is where each register is. */
+static void small_step_places(const Group *g, GroupKernel *k, int *at)
+{
+    for (int r = 0; r < g->registers; r++)
+        at[r] = r;
+    for (int s = 0; s < g->steps; s++) {
+        const GroupStep *step = &g->step[s];
+        StepKernel *now = &k->step[s];
+        for (int x = 0; x < 3; x++)
+            now->from[x] = (int16_t)(step->source[x] < 0 ? -1 : at[step->source[x]]);
+        int to = now->store >= 0 ? small_store(g, k, now->store)
+                                 : small_place(k, -1, step->target * (int64_t)k->register_bytes);
+        now->to = (int16_t)to;
+        at[step->target] = now->to;
+    }
+    for (int r = 0; r < g->reduces; r++)
+        k->reduce_at[r] = (int16_t)at[g->reduce[r].source];
+}
+
+static void small_input(const Group *g, GroupKernel *k, int index, int64_t all)
+{
+    const LoadKernel *load = &k->load[index];
+    const View *from = &g->load[index].from;
+    if (small_stands(k, index)) return;
+    SmallPart *part = &k->small.input[k->small.inputs++];
+    int64_t columns = load->way == LOADS_ONE ? all : load->columns;
+    if (load->way == LOADS_NUMBER) columns = load->columns ? all : VECTOR_MOST / (int64_t)sizeof(float);
+    part->from = small_place(k, from->slot, from->offset);
+    part->to = load->at;
+    part->run = load->way == LOADS_NUMBER   ? small_number
+                : load->way == LOADS_REPEAT ? k->elements->repeat_f32
+                                            : k->elements->spread_f32;
+    part->rows = (size_t)(columns < all ? all / columns : 1);
+    part->n = (size_t)columns;
+}
+
+static void small_reduce(const Group *g, GroupKernel *k, int index)
+{
+    const GroupReduce *r = &g->reduce[index];
+    const Elements *e = k->elements;
+    SmallPart *part = &k->small.reduction[k->small.reductions++];
+    part->from = k->reduce_at[index];
+    part->to = small_place(k, r->to.slot, r->to.offset);
+    part->rows = (size_t)(g->inner == 1 ? g->outer : g->reduced);
+    part->n = (size_t)(g->inner == 1 ? g->reduced : g->inner);
+    if (g->inner == 1)
+        part->run = r->op == OP_sum ? e->sum_lines_f32 : e->max_lines_f32;
+    else
+        part->run = r->op == OP_sum ? e->sum_columns_f32 : e->max_columns_f32;
+}
+
+static bool group_is_small(const Group *g, const GroupKernel *k)
+{
+    int64_t all = g->outer * g->reduced * g->inner;
+    bool small = !k->wide && g->segments == 1 && all > 0 && all <= k->chunk;
+    if (g->reduces && g->inner > 1) small = small && g->outer == 1 && g->reduced <= GROUP_FLUSH;
+    for (int l = 0; small && l < g->loads; l++)
+        small = k->load[l].way != LOADS_RUNS;
+    for (int s = 0; small && s < g->stores; s++)
+        small = k->stored[s];
+    for (int r = 0; small && r < g->reduces; r++)
+        small = g->reduce[r].to.type == TYPE_REAL;
+    return small;
+}
+
+static void small_prepare(Program *program, Instruction *i, GroupKernel *k, int pointers)
+{
+    const Group *g = i->group;
+    Arena *a = program->arena;
+    int64_t all = g->outer * g->reduced * g->inner;
+    k->kernel.place =
+        arena_new(a, (size_t)(pointers + g->loads + g->steps + g->reduces), sizeof *k->kernel.place);
+    k->small.input = arena_new(a, (size_t)g->loads, sizeof *k->small.input);
+    k->small.reduction = arena_new(a, (size_t)g->reduces, sizeof *k->small.reduction);
+    small_pointers(g, k, pointers);
+    if (!k->fused) small_step_places(g, k, arena_new(a, (size_t)g->registers, sizeof(int)));
+    for (int l = 0; l < g->loads; l++)
+        small_input(g, k, l, all);
+    for (int r = 0; r < g->reduces; r++)
+        small_reduce(g, k, r);
+    k->chunk = (all + k->whole - 1) / k->whole * k->whole;
+    k->kernel.run = group_small;
+    i->tasks = 1;
+    kernel_keep(program, i, &k->kernel);
+}
+
+void group_prepare(Program *p, Instruction *i, Isa isa)
 {
     const Group *g = i->group;
     Arena *a = p->arena;
@@ -695,16 +1040,23 @@ void group_prepare(const Program *p, Instruction *i, Isa isa)
     k->elements = elements_for(isa);
     k->wide = p->dtype == DTYPE_F64;
     k->size = type_bytes(TYPE_REAL, p->dtype);
-    k->way = arena_new(a, (size_t)g->loads, sizeof *k->way);
-    k->step = arena_new(a, (size_t)g->steps, sizeof *k->step);
+    k->load = arena_new(a, (size_t)g->loads, sizeof *k->load);
     k->stored = arena_new(a, (size_t)g->stores, sizeof *k->stored);
+    k->store_at = arena_new(a, (size_t)(g->stores + g->reduces), sizeof *k->store_at);
+    k->reduce_at = k->store_at + g->stores;
+    int64_t unit = group_unit(g);
+    k->chunk = CHUNK / unit * unit;
     for (int l = 0; l < g->loads; l++)
-        k->way[l] = load_way(g, &g->load[l]);
+        k->load[l] = load_prepare(g, &g->load[l], unit);
     if (cpu_generated(p->backend)) fused_prepare(g, k, a);
+    if (!k->fused) k->step = arena_new(a, (size_t)g->steps, sizeof *k->step);
     for (int s = 0; s < g->steps && !k->fused; s++)
         step_prepare(g, k, s);
-    i->scratch = chunk_scratch(g, k);
+    int pointers = group_pointers(g, k);
+    group_scratch(i, k, pointers, group_buffers(g, k, pointers));
+    k->whole = group_whole(g, k);
     group_tasks(i, k);
+    if (group_is_small(g, k)) small_prepare(p, i, k, pointers);
 }
 
 /* ---- Combining the parts of a split reduction ---- */
@@ -723,7 +1075,7 @@ static void combine_run(const Frame *f, const Instruction *i, int64_t task)
     }
 }
 
-void combine_prepare(const Program *p, Instruction *i, Isa isa)
+void combine_prepare(Program *p, Instruction *i, Isa isa)
 {
     (void)isa;
     Kernel *k = i->detail = arena_new(p->arena, 1, sizeof *k);

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-static void *kernel_new(const Program *p, Instruction *i, size_t size, KernelRun *run, int64_t tasks)
+static void *kernel_new(Program *p, Instruction *i, size_t size, KernelRun *run, int64_t tasks)
 {
     Kernel *k = i->detail = arena_new(p->arena, 1, size);
     k->run = run;
@@ -43,6 +43,19 @@ static void product_run(const Frame *f, const Instruction *i, int64_t task)
     matmul_task(&p->matmul, a, b, c, task % p->matmul.tasks, f->scratch);
 }
 
+/* A single task. */
+static void product_run_one(const Frame *f, const Instruction *i, int64_t task)
+{
+    const Product *p = i->detail;
+    void **at = kernel_pointers(f, &p->kernel);
+    matmul_task(&p->matmul, at[0], at[1], at[2], task, f->scratch);
+}
+
+static Place place_of(const View *v)
+{
+    return (Place){v->slot, v->offset};
+}
+
 /* The strides over the batch axes of an operand whose leading axes repeat. */
 static void product_batch(const View *v, int rank, int64_t *stride)
 {
@@ -53,7 +66,7 @@ static void product_batch(const View *v, int rank, int64_t *stride)
     }
 }
 
-void product_prepare(const Program *program, Instruction *i, Isa isa)
+void product_prepare(Program *program, Instruction *i, Isa isa)
 {
     const View *a = &i->read[0], *b = &i->read[1], *c = &i->write[0];
     int rank = c->shape.rank;
@@ -74,6 +87,12 @@ void product_prepare(const Program *program, Instruction *i, Isa isa)
     product_batch(b, rank - 2, p->b_stride);
     i->tasks = p->matmul.tasks * shape_size(p->batch);
     i->scratch = p->matmul.scratch;
+    if (i->tasks != 1) return;
+    p->kernel.run = product_run_one;
+    p->kernel.places = 3;
+    p->kernel.place = arena_new(program->arena, 3, sizeof *p->kernel.place);
+    p->kernel.place[0] = place_of(a), p->kernel.place[1] = place_of(b), p->kernel.place[2] = place_of(c);
+    kernel_keep(program, i, &p->kernel);
 }
 
 /* ---- Rows at positions ---- */
@@ -103,7 +122,7 @@ static void take_run(const Frame *f, const Instruction *i, int64_t task)
         memcpy(y + (size_t)n * r->bytes, x + (size_t)row_clamp(index[n], r->of) * r->bytes, r->bytes);
 }
 
-static Rows *rows_new(const Program *p, Instruction *i, KernelRun *run, const View *table, const View *index)
+static Rows *rows_new(Program *p, Instruction *i, KernelRun *run, const View *table, const View *index)
 {
     Rows *r = kernel_new(p, i, sizeof *r, run, 0);
     r->rows = shape_size(index->shape);
@@ -116,7 +135,7 @@ static Rows *rows_new(const Program *p, Instruction *i, KernelRun *run, const Vi
     return r;
 }
 
-void take_prepare(const Program *p, Instruction *i, Isa isa)
+void take_prepare(Program *p, Instruction *i, Isa isa)
 {
     (void)isa;
     Rows *r = rows_new(p, i, take_run, &i->read[0], &i->read[1]);
@@ -149,7 +168,7 @@ static void scatter_run(const Frame *f, const Instruction *i, int64_t task)
     }
 }
 
-void scatter_prepare(const Program *p, Instruction *i, Isa isa)
+void scatter_prepare(Program *p, Instruction *i, Isa isa)
 {
     (void)isa;
     Rows *r = rows_new(p, i, scatter_run, &i->write[0], &i->read[1]);
@@ -169,7 +188,7 @@ static void pick_run(const Frame *f, const Instruction *i, int64_t task)
         memcpy(to + (size_t)n * size, from + (size_t)(n * of + row_clamp(index[n], of)) * size, size);
 }
 
-void pick_prepare(const Program *p, Instruction *i, Isa isa)
+void pick_prepare(Program *p, Instruction *i, Isa isa)
 {
     (void)isa;
     kernel_new(p, i, sizeof(Kernel), pick_run, kernel_makes(i));
@@ -204,7 +223,7 @@ static void argmax_run(const Frame *f, const Instruction *i, int64_t task)
     }
 }
 
-void argmax_prepare(const Program *p, Instruction *i, Isa isa)
+void argmax_prepare(Program *p, Instruction *i, Isa isa)
 {
     (void)isa;
     Argmax *k = kernel_new(p, i, sizeof *k, argmax_run, 0);
@@ -268,7 +287,7 @@ static void concat_run(const Frame *f, const Instruction *i, int64_t task)
     copy_strided(&x->shape, frame_pointer(f, x), x->stride, to, y->stride, size);
 }
 
-void concat_prepare(const Program *p, Instruction *i, Isa isa)
+void concat_prepare(Program *p, Instruction *i, Isa isa)
 {
     (void)isa;
     kernel_new(p, i, sizeof(Kernel), concat_run, kernel_makes(i) ? i->reads : 0);
@@ -290,7 +309,7 @@ static void pad_run(const Frame *f, const Instruction *i, int64_t task)
     copy_strided(&x->shape, frame_pointer(f, x), x->stride, to, stride, size);
 }
 
-void pad_prepare(const Program *p, Instruction *i, Isa isa)
+void pad_prepare(Program *p, Instruction *i, Isa isa)
 {
     (void)isa;
     kernel_new(p, i, sizeof(Kernel), pad_run, kernel_makes(i));

@@ -3,6 +3,7 @@
 #include "cpu/matmul.h"
 
 #include <assert.h>
+#include <string.h>
 #if ISA_X86
 #include <immintrin.h>
 #endif
@@ -21,7 +22,7 @@ typedef struct MatmulKernel {
     void (*tiles)(const Matmul *p, MatmulTile tile, const void *a, const void *b, void *c, void *scratch);
     void (*dots)(const MatmulLine *l, void *scratch);
     void (*sums)(const MatmulLine *l, void *scratch);
-    void (*plain)(const Matmul *p, const void *left, const void *right, void *to);
+    void (*small)(const Matmul *p, const void *left, const void *right, void *to, void *scratch);
     int size;  /* of an element */
     int lanes; /* of a vector */
     int rows;  /* of a register tile at most */
@@ -35,7 +36,7 @@ enum {
     MATMUL_SHORT = 32,           /* k that needs no packing */
     MATMUL_ALIAS = 4096,         /* bytes after which addresses share cache lines */
     MATMUL_COLUMNS = 512,        /* of a task at most */
-    MATMUL_TINY = 64,            /* multiplications up to which plain loops are fastest */
+    MATMUL_LITTLE = 512,         /* multiplications up to which tiles do not pay */
     MATMUL_TASK = 500,           /* cycles that a task costs by being one */
     MATMUL_LINE_TASK = 32 << 10, /* multiplications in a task of a single row or column, about */
 };
@@ -204,7 +205,7 @@ static void matmul_plan_line(Matmul *p, const MatmulKernel *kernel)
 
 static MatmulWay matmul_choose(const Matmul *p)
 {
-    if (p->k == 0 || p->m * p->n * p->k <= MATMUL_TINY) return MATMUL_PLAIN;
+    if (p->k == 0 || p->m * p->n * p->k <= MATMUL_LITTLE) return MATMUL_SMALL;
     if (p->m > 1 && p->n > 1) return MATMUL_TILES;
     if ((p->m == 1 ? p->b_row : p->a_column) == 1) return MATMUL_DOTS;
     if ((p->m == 1 ? p->b_column : p->a_row) == 1) return MATMUL_SUMS;
@@ -229,6 +230,7 @@ void matmul_plan(Matmul *p)
     p->depth = p->k;
     p->pack_a = p->pack_b = false;
     if (!p->tasks) return;
+    if (p->way == MATMUL_SMALL) p->scratch = (size_t)(p->k * (p->m > p->n ? p->m : p->n) * kernel->size);
     if (p->way == MATMUL_TILES) matmul_plan_tiles(p, kernel);
     if (p->way == MATMUL_DOTS || p->way == MATMUL_SUMS) matmul_plan_line(p, kernel);
 }
@@ -282,8 +284,8 @@ void matmul_task(const Matmul *p, const void *a, const void *b, void *c, int64_t
 {
     const MatmulKernel *kernel = matmul_kernel(p);
     MatmulTile tile = matmul_tile(p, task);
-    if (p->way == MATMUL_PLAIN) {
-        kernel->plain(p, a, b, c);
+    if (p->way == MATMUL_SMALL) {
+        kernel->small(p, a, b, c, scratch);
     } else if (p->way == MATMUL_TILES) {
         kernel->tiles(p, tile, a, b, c, scratch);
     } else {

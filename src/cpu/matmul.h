@@ -20,7 +20,7 @@ typedef enum MatmulType { MATMUL_F32, MATMUL_F64, MATMUL_TYPES } MatmulType;
 
 /* How a plan computes. */
 typedef enum MatmulWay {
-    MATMUL_PLAIN, /* three loops: problems too small to be worth more */
+    MATMUL_SMALL, /* one task that packs nothing but a B whose columns are not adjacent */
     MATMUL_DOTS,  /* m or n is 1, the matrix runs along k: dot products */
     MATMUL_SUMS,  /* m or n is 1, the matrix runs across k: a weighted sum of its rows */
     MATMUL_TILES  /* everything else: tiles of registers over packed panels */

@@ -144,7 +144,7 @@ static void pool_argmax_run(const Frame *f, const Instruction *i, int64_t task)
         }
 }
 
-void pool_argmax_prepare(const Program *program, Instruction *i, Isa isa)
+void pool_argmax_prepare(Program *program, Instruction *i, Isa isa)
 {
     Pool *p = pool_new(program, i, pool_argmax_run, &i->read[0].shape, &i->write[0].shape);
     sliding_pool(&i->read[0].shape, i->attribute, p->axis);
@@ -176,7 +176,7 @@ static void pool_take_run(const Frame *f, const Instruction *i, int64_t task)
         }
 }
 
-void pool_take_prepare(const Program *program, Instruction *i, Isa isa)
+void pool_take_prepare(Program *program, Instruction *i, Isa isa)
 {
     (void)isa;
     pool_new(program, i, pool_take_run, &i->read[0].shape, &i->write[0].shape);
@@ -204,7 +204,7 @@ static void pool_put_run(const Frame *f, const Instruction *i, int64_t task)
     }
 }
 
-void pool_put_prepare(const Program *program, Instruction *i, Isa isa)
+void pool_put_prepare(Program *program, Instruction *i, Isa isa)
 {
     (void)isa;
     pool_new(program, i, pool_put_run, &i->read[0].shape, &i->write[0].shape);

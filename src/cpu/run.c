@@ -91,11 +91,15 @@ Workspace *cpu_workspace_lent(const Program *p, int threads)
     w->lent = true;
     w->scalar = memory_new((size_t)p->scalars + 1, sizeof *w->scalar);
     w->slot = memory_zero((size_t)p->slots, sizeof *w->slot);
-    if (!w->scalar || !w->slot) {
+    w->bound = memory_zero((size_t)p->slots, sizeof *w->bound);
+    w->pointer = memory_new((size_t)p->pointers + 1, sizeof *w->pointer);
+    if (!w->scalar || !w->slot || !w->bound || !w->pointer) {
         cpu_workspace_free(w);
         return NULL;
     }
     memcpy(w->scalar, p->scalar, (size_t)p->scalars * sizeof *w->scalar);
+    w->slot[SLOT_SCALARS] = w->scalar;
+    w->own = cpu_line(p->scratch) + cpu_private(p);
     return w;
 }
 
@@ -104,7 +108,8 @@ Workspace *cpu_workspace(const Program *p, int threads)
     Workspace *w = cpu_workspace_lent(p, threads);
     if (!w) return NULL;
     w->lent = false;
-    w->work = memory_new(cpu_room(p, threads), 1);
+    /* zeros, so that what stands behind values never depends on who had the memory before */
+    w->work = memory_zero(cpu_room(p, threads), 1);
     if (w->work) return w;
     cpu_workspace_free(w);
     return NULL;
@@ -115,8 +120,38 @@ void cpu_workspace_free(Workspace *w)
     if (!w) return;
     memory_release(w->scalar);
     memory_release(w->slot);
+    memory_release(w->bound);
+    memory_release(w->pointer);
     if (!w->lent) memory_release(w->work);
     memory_release(w);
+}
+
+static char *workspace_scratch(const Workspace *w, int thread)
+{
+    return (char *)w->work + cpu_line(w->program->work) + (size_t)thread * w->own;
+}
+
+/* Slots mostly stay where they are from run to run, and so do the pointers of kernels that have one task. */
+static void workspace_bind(Workspace *w)
+{
+    const Program *p = w->program;
+    size_t bytes = (size_t)p->slots * sizeof *w->slot;
+    if (!memcmp(w->bound, w->slot, bytes)) return;
+    memcpy(w->bound, w->slot, bytes);
+    Frame f = {.program = p, .slot = w->slot, .scratch = workspace_scratch(w, 0)};
+    for (int n = 0; n < p->instructions; n++) {
+        const Kernel *k = p->instruction[n].detail;
+        for (int i = 0; k && i < k->places; i++)
+            w->pointer[k->first + i] = kernel_place(&f, &k->place[i]);
+    }
+}
+
+void kernel_keep(Program *p, Instruction *i, Kernel *k)
+{
+    k->first = p->pointers;
+    p->pointers += k->places;
+    k->pointers = cpu_line(i->scratch);
+    i->scratch = k->pointers + (size_t)k->places * sizeof(void *);
 }
 
 /* ---- Walking ---- */
@@ -228,8 +263,27 @@ static void walk_instruction(const Walker *w, const Frame *f, const Instruction 
         run(f, i, task);
 }
 
+/* By one thread, which meets nobody. */
+static void walk_alone(const Walker *w, const Frame *f, char *private)
+{
+    const Instruction *i = f->program->instruction, *end = i + f->program->instructions;
+    for (; i < end; i++) {
+        if (i->loop) {
+            walk_loop(w, f, i->loop, private);
+            continue;
+        }
+        KernelRun *run = ((const Kernel *)i->detail)->run;
+        for (int64_t task = 0; task < i->tasks; task++)
+            run(f, i, task);
+    }
+}
+
 static void walk(const Walker *w, const Frame *f, char *private)
 {
+    if (w->count == 1) {
+        walk_alone(w, f, private);
+        return;
+    }
     for (int n = 0; n < f->program->instructions; n++)
         walk_instruction(w, f, &f->program->instruction[n], private);
 }
@@ -245,14 +299,13 @@ static void walk_thread(void *context, int thread, int count)
     const Walking *now = context;
     Workspace *w = now->workspace;
     const Program *p = w->program;
-    size_t scratch = cpu_line(p->scratch), own = scratch + cpu_private(p);
-    Frame f = {.program = p, .slot = w->slot};
-    f.scratch = (char *)w->work + cpu_line(p->work) + (size_t)thread * own;
+    Frame f = {.program = p, .slot = w->slot, .scratch = workspace_scratch(w, thread), .pointer = w->pointer};
+    char *private = f.scratch + cpu_line(p->scratch);
     Walker walker = {now->threads, thread, count};
     if (now->only)
-        walk_instruction(&walker, &f, now->only, f.scratch + scratch);
+        walk_instruction(&walker, &f, now->only, private);
     else
-        walk(&walker, &f, f.scratch + scratch);
+        walk(&walker, &f, private);
 }
 
 /* Work that takes less than waking a thread is done alone: operations in a run, multiply-adds and bytes alike. */
@@ -262,7 +315,7 @@ static void cpu_walk(Workspace *w, Threads *threads, const Instruction *only)
 {
     const Program *p = w->program;
     w->slot[SLOT_WORK] = w->work;
-    w->slot[SLOT_SCALARS] = w->scalar;
+    workspace_bind(w);
     int count = p->multiply_adds + p->bytes < CPU_ALONE ? 1 : w->threads;
     Walking now = {w, threads, only};
     if (count == 1 || !threads)

@@ -175,6 +175,8 @@ static const OptionRow option_table[] = {
     {"row", 'r', "N", NULL, "explain", NULL, "the row to explain, from 1"},
     {"step", 0, "N", NULL, "explain", NULL, "trains a recipe for so many updates first"},
     {"profile", 0, "JOB", NULL, "bench", NULL, "the time of each instruction of a job"},
+    {"steps", 0, "N", NULL, "bench", NULL,
+     "exactly N steps and no peaks, for programs that count or sample instructions"},
     {"plan", 0, NULL, NULL, "inspect", NULL, "also prints the instructions of a training step"},
     {"delimiter", 0, "C", "delimiter", "eval predict importance", NULL,
      "what separates fields; by default told from the file"},

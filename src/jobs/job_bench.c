@@ -69,7 +69,7 @@ static const double bench_block = .1; /* s */
 typedef struct Bench {
     Job *job;
     Isa isa;
-    size_t threads;
+    size_t threads, steps; /* steps 0: as many as it takes */
     Threads *pool;
     double flops, flops_alone, bandwidth, bandwidth_alone; /* a second */
     const BenchRow *row;                                   /* the job at hand */
@@ -197,6 +197,7 @@ static double bench_measure(Bench *b)
 {
     void (*once)(Bench * b) = b->row->predict ? bench_predict : bench_step;
     if (b->row->predict) run_end(&b->run); /* model_predict takes the program itself */
+    if (b->steps) return 1e3 * bench_time(b, once, b->steps) / (double)b->steps;
     size_t times = 1;
     while (bench_time(b, once, times) < bench_block / 4)
         times *= 2;
@@ -270,8 +271,8 @@ static int bench_say_result(Bench *b)
     Text text = {0}, json = {0};
     text_print(&text, "%-12s", b->row->name);
     bench_print_ms(&text, 12, b->ms);
-    bench_print_ms(&text, 12, b->floor_ms);
-    text_print(&text, "%7.0f %%", 100 * b->floor_ms / b->ms);
+    if (!b->steps) bench_print_ms(&text, 12, b->floor_ms);
+    if (!b->steps) text_print(&text, "%7.0f %%", 100 * b->floor_ms / b->ms);
     JsonWriter w = job_begin(&json, "result");
     json_key(&w, "job");
     json_string(&w, b->row->name);
@@ -279,8 +280,10 @@ static int bench_say_result(Bench *b)
     json_integer(&w, (int64_t)b->threads);
     json_key(&w, "ms");
     json_number(&w, b->ms);
-    json_key(&w, "floor_ms");
-    json_number(&w, b->floor_ms);
+    if (!b->steps) {
+        json_key(&w, "floor_ms");
+        json_number(&w, b->floor_ms);
+    }
     return job_say(b->job, "result", &text, &w);
 }
 
@@ -288,7 +291,7 @@ static int bench_row(Bench *b, const BenchRow *row)
 {
     int status = bench_open(b, row);
     if (!status) {
-        b->floor_ms = bench_floor(b);
+        b->floor_ms = b->steps ? (double)NAN : bench_floor(b);
         b->ms = bench_measure(b);
         status = b->job->error->status;
     }
@@ -418,12 +421,8 @@ static size_t bench_threads(Job *job)
     return job_option(job, "profile") ? 1 : (size_t)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-static int bench_machine(Bench *b)
+static int bench_peaks(Bench *b)
 {
-    b->threads = bench_threads(b->job);
-    b->isa = isa_best();
-    b->pool = threads_new((int)b->threads);
-    if (!b->pool) return error_memory(b->job->error);
     bool alone = b->threads == 1;
     b->flops_alone = peak_flops(b->isa, NULL);
     b->flops = alone ? b->flops_alone : peak_flops(b->isa, b->pool);
@@ -433,10 +432,22 @@ static int bench_machine(Bench *b)
     return bench_say_start(b);
 }
 
+static int bench_machine(Bench *b)
+{
+    bool counted = job_option(b->job, "steps");
+    int status = counted ? job_count(b->job, "steps", 1, 1 << 30, &b->steps) : NUDGE_OK;
+    b->threads = bench_threads(b->job);
+    b->isa = isa_best();
+    b->pool = threads_new((int)b->threads);
+    if (!status && !b->pool) status = error_memory(b->job->error);
+    return status || counted ? status : bench_peaks(b);
+}
+
 static int bench_all(Bench *b)
 {
     Job *job = b->job;
-    int status = bench_say_head(b, "job              ms/step    floor ms   share");
+    int status = bench_say_head(b, b->steps ? "job              ms/step"
+                                            : "job              ms/step    floor ms   share");
     size_t count = job->operands ? job->operands : BENCH_JOBS;
     for (size_t i = 0; !status && !job->stopped && i < count; i++)
         status = bench_row(b, job->operands ? bench_find(job->operand[i]) : &bench_table[i]);

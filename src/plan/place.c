@@ -6,15 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLACE_LINE = 64, PLACE_PAGE = 4096, PLACE_STAGGER = 192 };
+enum { PLACE_PAGE = 4096, PLACE_STAGGER = 192 };
 
 void planning_request(Planning *p, int64_t bytes, int first, int last, int64_t *offset)
 {
     p->request = planning_more(p->arena, p->request, p->requests, &p->request_room, sizeof *p->request);
     /* blocks that start at the same offset within a page collide in the cache: keep them off its multiples */
     if (bytes >= PLACE_PAGE) bytes += PLACE_STAGGER;
-    bytes = (bytes + PLACE_LINE - 1) / PLACE_LINE * PLACE_LINE;
-    p->request[p->requests] = (Request){bytes ? bytes : PLACE_LINE, first, last, p->requests, offset};
+    bytes = (bytes + PLAN_LINE - 1) / PLAN_LINE * PLAN_LINE;
+    p->request[p->requests] = (Request){bytes ? bytes : PLAN_LINE, first, last, p->requests, offset};
     p->requests++;
 }
 

@@ -12,6 +12,10 @@ typedef enum Dtype { DTYPE_F32, DTYPE_F64 } Dtype; /* what `real` is bound to */
 
 enum { SLOT_WORK, SLOT_SCALARS, SLOT_FIRST };
 
+/* Values in the work arena have whole lines of so many bytes for themselves: what writes a dense one that begins with a
+ * line may write to the end of its last line, and what reads it may read so far. */
+enum { PLAN_LINE = 64 };
+
 typedef struct Slot {
     const char *name; /* of the leaf or output */
     bool output;      /* written by every run; else the leaf's role says what it is */
@@ -163,6 +167,7 @@ struct Program {
     Instruction *instruction;
     size_t work;                  /* bytes of the work arena, without scratch */
     size_t scratch;               /* bytes each thread needs beside it */
+    int pointers;                 /* the backend's: that it keeps ready from run to run */
     int64_t multiply_adds, bytes; /* of one run */
     bool has_barrier;
 };

@@ -124,6 +124,7 @@ void planning_request(Planning *p, int64_t bytes, int first, int last, int64_t *
 void shape_strides(Shape s, int64_t *stride); /* dense, row-major */
 void view_span(const View *v, Dtype dtype, int64_t *from,
                int64_t *to); /* the bytes from first to last element */
+void view_lines(const View *v, Dtype dtype, int64_t *from, int64_t *to); /* with what may be written beyond */
 bool view_equal(const View *a, const View *b);
 bool access_is_dense(Shape s, const Access *a);
 bool access_is_made(const Access *a);                   /* numbers or positions: there is nothing to read */

@@ -67,11 +67,19 @@ void view_span(const View *v, Dtype dtype, int64_t *from, int64_t *to)
     *to += size;
 }
 
+void view_lines(const View *v, Dtype dtype, int64_t *from, int64_t *to)
+{
+    view_span(v, dtype, from, to);
+    if (v->slot == SLOT_WORK && v->type == TYPE_REAL && *from % PLAN_LINE == 0)
+        *to = (*to + PLAN_LINE - 1) / PLAN_LINE * PLAN_LINE;
+}
+
+/* a is written, b touched. */
 static bool view_overlaps(const View *a, const View *b, Dtype dtype)
 {
     if (a->slot != b->slot || a->slot == SLOT_SCALARS || a->slot < 0) return false;
     int64_t a0, a1, b0, b1;
-    view_span(a, dtype, &a0, &a1);
+    view_lines(a, dtype, &a0, &a1);
     view_span(b, dtype, &b0, &b1);
     return a0 < a1 && b0 < b1 && a0 < b1 && b0 < a1;
 }
@@ -87,8 +95,9 @@ static bool views_overlap(const View *a, int na, const View *b, int nb, Dtype dt
 static bool instructions_conflict(const Instruction *a, const Instruction *b, Dtype dtype)
 {
     return views_overlap(a->write, a->writes, b->read, b->reads, dtype) ||
-           views_overlap(a->read, a->reads, b->write, b->writes, dtype) ||
-           views_overlap(a->write, a->writes, b->write, b->writes, dtype);
+           views_overlap(b->write, b->writes, a->read, a->reads, dtype) ||
+           views_overlap(a->write, a->writes, b->write, b->writes, dtype) ||
+           views_overlap(b->write, b->writes, a->write, a->writes, dtype);
 }
 
 /* A barrier stands before an instruction that touches what one since the last barrier writes, or writes what it

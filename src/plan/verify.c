@@ -104,6 +104,14 @@ static Range verify_span(const Verifying *v, const View *view)
     return r;
 }
 
+/* With the rest of its last line, which may be written, too (PLAN_LINE). */
+static Range verify_lines(const Verifying *v, const View *view)
+{
+    Range r = {.slot = view->slot, .type = view->type};
+    view_lines(view, v->program->dtype, &r.from, &r.to);
+    return r;
+}
+
 /* ---- One instruction ---- */
 
 /* Only a group may write what it reads, and only element by element. */
@@ -122,7 +130,7 @@ static void verify_plain(Verifying *v, const Instruction *i)
     for (int k = 0; k < i->reads; k++)
         verify_read(v, verify_span(v, &i->read[k]));
     for (int k = 0; k < i->writes; k++)
-        verify_write(v, verify_span(v, &i->write[k]));
+        verify_write(v, verify_lines(v, &i->write[k]));
     verify_in_place(v, i);
 }
 

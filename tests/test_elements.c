@@ -679,11 +679,10 @@ int main(void)
         cmocka_unit_test(test_cut_anywhere),         cmocka_unit_test(test_in_place),
         cmocka_unit_test(test_scalar_operands),      cmocka_unit_test(test_stays_inside),
         cmocka_unit_test(test_reductions),           cmocka_unit_test(test_sums_are_fixed_and_accurate),
-        cmocka_unit_test(test_reductions_over_rows),
-        cmocka_unit_test(test_repeated_rows), cmocka_unit_test(test_casts_to_integers),
-        cmocka_unit_test(test_casts_to_reals),       cmocka_unit_test(test_uniform_is_philox),
-        cmocka_unit_test(test_normal_cut_anywhere),  cmocka_unit_test(test_random_moments),
-        cmocka_unit_test(test_random_keys),
+        cmocka_unit_test(test_reductions_over_rows), cmocka_unit_test(test_repeated_rows),
+        cmocka_unit_test(test_casts_to_integers),    cmocka_unit_test(test_casts_to_reals),
+        cmocka_unit_test(test_uniform_is_philox),    cmocka_unit_test(test_normal_cut_anywhere),
+        cmocka_unit_test(test_random_moments),       cmocka_unit_test(test_random_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

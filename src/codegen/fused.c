@@ -67,7 +67,8 @@ static void code_body(const char *text, const char *part, const char *left, Text
     const char *s = text + loads;
     for (size_t i = 0; i < loads; i++)
         if (text[i] == 'v')
-            text_print(out, "        VECTOR v%zu = E(load%s)((const REAL *)x[%zu] + i%s);\n", i, part, i, left);
+            text_print(out, "        VECTOR v%zu = E(load%s)((const REAL *)x[%zu] + i%s);\n", i, part, i,
+                       left);
     for (; *s == ' ' && s[1] != '>'; values++)
         s = code_step(s + 1, values, out);
     for (int y = 0; *s; y++) {

@@ -20,7 +20,8 @@ typedef struct Workspace {
     double *scalar; /* [program->scalars]; set the leaves (plan_scalar) before a run */
     void **slot;    /* [program->slots]; bind SLOT_FIRST and up (plan_slot) before a run */
     void **bound;   /* [program->slots]: to what they were bound at the last run */
-    void **pointer; /* [program->pointers]: into slots as they were bound then, and the first thread's scratch */
+    void **
+        pointer; /* [program->pointers]: into slots as they were bound then, and the first thread's scratch */
     void *work;
     size_t own; /* bytes of it for each thread */
     bool lent;  /* work is the caller's */

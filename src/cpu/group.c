@@ -27,16 +27,17 @@ typedef enum LoadWay {
 /* Groups have few members (plan/fuse.c), so small numbers do for what counts them. */
 typedef struct LoadKernel {
     LoadWay way;
-    int16_t at;           /* of the chunk's pointers: the one to what is loaded */
-    int16_t buffer;       /* where that is if it is copied */
-    int64_t columns;      /* length of a row; of a number: is it read by stores or reductions? */
+    int16_t at;      /* of the chunk's pointers: the one to what is loaded */
+    int16_t buffer;  /* where that is if it is copied */
+    int64_t columns; /* length of a row; of a number: is it read by stores or reductions? */
 } LoadKernel;
 
 typedef struct StepKernel {
     void (*run)(void); /* ElementF32, ElementF64 or their scalar forms */
     int16_t scalars;   /* operands that are one number */
     int16_t store;     /* the store that this step writes to directly, or -1 */
-    int16_t to, from[3]; /* of a small group: the pointers to where it writes and what it reads; -1: nothing */
+    int16_t to,
+        from[3]; /* of a small group: the pointers to where it writes and what it reads; -1: nothing */
 } StepKernel;
 
 /* A part of a group that is small: rows copied before the steps, or a reduction after them. */
@@ -60,15 +61,15 @@ typedef struct GroupKernel {
     size_t size; /* of a real */
     LoadKernel *load;
     StepKernel *step;
-    const FusedKernel *fused; /* all steps at once, or NULL */
-    FusedOutputs outputs;     /* of it */
-    int *output_store;        /* by output: the store it writes to directly, or -1 */
-    bool *stored;             /* by store: a step writes there directly */
+    const FusedKernel *fused;      /* all steps at once, or NULL */
+    FusedOutputs outputs;          /* of it */
+    int *output_store;             /* by output: the store it writes to directly, or -1 */
+    bool *stored;                  /* by store: a step writes there directly */
     int16_t *store_at, *reduce_at; /* of the chunk's pointers: what a store or reduction reads */
-    int64_t chunk;             /* elements */
-    int64_t whole;             /* steps may go on to a multiple of so many elements */
-    int64_t rows_a_task;       /* of reductions along the inner axis */
-    int64_t blocks;            /* of inner columns in a reduction across them */
+    int64_t chunk;                 /* elements */
+    int64_t whole;                 /* steps may go on to a multiple of so many elements */
+    int64_t rows_a_task;           /* of reductions along the inner axis */
+    int64_t blocks;                /* of inner columns in a reduction across them */
     size_t register_bytes, totals, sums, pointers; /* sizes and offsets in the scratch memory */
     Small small;
 } GroupKernel;
@@ -509,7 +510,8 @@ static void reduce_long(Chunk *c, int64_t row, int64_t segment)
         chunk_run(c, row * g->reduced + from, n);
         for (int k = 0; k < g->reduces; k++) {
             const GroupReduce *r = &g->reduce[k];
-            c->totals[k] = reduce_two(r->op, c->totals[k], reduce_run(c, r->op, c->at[c->kernel->reduce_at[k]], n));
+            c->totals[k] =
+                reduce_two(r->op, c->totals[k], reduce_run(c, r->op, c->at[c->kernel->reduce_at[k]], n));
         }
     }
     for (int k = 0; k < g->reduces; k++)

@@ -10,7 +10,8 @@ typedef struct Frame {
     const Program *program;
     void **slot; /* where each slot is now; SLOT_SCALARS are doubles */
     char *scratch;
-    void **pointer; /* that kernels keep ready from run to run; NULL in a loop, whose slots change with each turn */
+    void **
+        pointer; /* that kernels keep ready from run to run; NULL in a loop, whose slots change with each turn */
 } Frame;
 
 typedef void KernelRun(const Frame *f, const Instruction *i, int64_t task);

@@ -11,7 +11,10 @@
 #endif
 
 enum {
-    CONV_DIRECT = 4,         /* channels times outputs of a group that are summed without a product */
+    CONV_FEWEST = 4,         /* channels times outputs of a group that are summed along rows */
+    CONV_TILE = 6,           /* outputs of a tile in registers */
+    CONV_DEEPEST = 1152,     /* K up to which what tiles see stays in the cache */
+    CONV_VECTORS = 128,      /* of positions that a sum of dw runs over before its lanes are added up */
     CONV_IMAGES = 384 << 10, /* bytes of a task's images at most: what an L2 cache has room for */
     CONV_PANEL = 64 << 10,   /* bytes of a panel of `seen`, likewise */
     CONV_TASKS = 8,          /* as few as this keep most machines busy */
@@ -120,6 +123,8 @@ typedef struct ConvTask {
     char *to;               /* the result */
     char *scratch;
     ConvImages images;
+    ConvPlace *place;
+    int64_t places;
 } ConvTask;
 
 static ConvTask conv_task(const Frame *f, const Instruction *i)
@@ -127,6 +132,7 @@ static ConvTask conv_task(const Frame *f, const Instruction *i)
     const Conv *c = i->detail;
     ConvTask t = {.c = c, .to = frame_pointer(f, &i->write[0]), .scratch = f->scratch};
     t.images.row = (ConvRow *)(void *)f->scratch;
+    t.place = (ConvPlace *)(void *)(f->scratch + c->at_places);
     t.images.image = f->scratch + c->at_images;
     return t;
 }
@@ -180,6 +186,31 @@ static ConvExtent conv_extent(const Conv *c, int64_t count)
                         c->split == 2 ? count : c->axis[2].s.out};
 }
 
+/* The vectors of positions of a band, `lanes` long, for some examples whose images lie behind each other. A row's last one
+ * ends with the row, so it may repeat what others have: with `apart`, such ones come after all others. Returns how many
+ * are whole; *all: with the others. */
+static int64_t conv_vectors(const Conv *c, ConvExtent size, int64_t examples, bool apart, int64_t *all,
+                            ConvPlace *place)
+{
+    int64_t lanes = c->of->lanes, count = 0, whole = 0;
+    for (int pass = 0; pass < (apart ? 2 : 1); pass++) {
+        for (int64_t e = 0; e < examples; e++)
+            for (int64_t row = 0; row < size.deep * size.high; row++) {
+                int64_t i = row / size.high, j = row % size.high;
+                int64_t image = e * c->images * c->plane + i * c->axis[0].pitch + j * c->axis[1].pitch;
+                int64_t y = e * c->groups * c->outputs * c->out + (i * c->axis[1].s.out + j) * size.wide;
+                for (int64_t k = 0; k < size.wide; k += lanes) {
+                    bool tail = k + lanes > size.wide;
+                    int64_t at = tail ? size.wide - lanes : k;
+                    if (!apart || tail == (pass == 1)) place[count++] = (ConvPlace){image + at, y + at};
+                }
+            }
+        if (!pass) whole = count;
+    }
+    *all = count;
+    return whole;
+}
+
 /* A part of the largest product. */
 typedef struct ConvSize {
     int64_t m, n, k;
@@ -229,11 +260,11 @@ static void conv_forward_band(const ConvTask *t, int64_t count)
 {
     const Conv *c = t->c;
     c->of->fill(c, &t->images, t->x);
-    if (c->direct) {
+    if (c->way == CONV_SUMS)
         c->of->forward(c, conv_extent(c, count), t->images.image, t->w, t->to);
-        return;
-    }
-    for (int64_t q = 0; q < count * c->rest; q += c->panel)
+    if (c->way == CONV_TILES)
+        c->of->forward_tiles(c, t->places, t->place, t->images.image, t->w, t->to);
+    for (int64_t q = 0; c->way == CONV_PANELS && q < count * c->rest; q += c->panel)
         conv_forward_panel(t, q, conv_less(c->panel, count * c->rest - q));
 }
 
@@ -252,11 +283,13 @@ static void conv_forward_run(const Frame *f, const Instruction *i, int64_t task)
     t.images.first = part.band;
     t.images.channels = c->channels;
     conv_rows(c, &t.images);
+    int64_t count = conv_less(c->band, c->axis[c->split].s.out - part.band);
+    if (c->way == CONV_TILES) conv_vectors(c, conv_extent(c, count), 1, false, &t.places, t.place);
     for (; part.n < part.end; part.n++) {
         int64_t all = part.n * c->groups + part.group;
         t.x = conv_at(c, x, all * c->channels * c->in);
         t.to = y + (all * c->outputs * c->out + part.band * c->rest) * c->of->size;
-        conv_forward_band(&t, conv_less(c->band, c->axis[c->split].s.out - part.band));
+        conv_forward_band(&t, count);
     }
 }
 
@@ -287,7 +320,7 @@ static void conv_input_panel(const ConvTask *t, int64_t q, int64_t count)
 static void conv_input_images(const ConvTask *t, int64_t count)
 {
     const Conv *c = t->c;
-    if (c->direct) {
+    if (c->way == CONV_SUMS) {
         c->of->backward(c, conv_extent(c, count), t->dy, t->w, t->images.image);
         return;
     }
@@ -348,12 +381,27 @@ static void conv_weight_panel(const ConvTask *t, const ConvWeights *w, int64_t q
                  t->scratch + c->at_sums, t->scratch);
 }
 
-/* Adds a band of one example; x and dy are its planes of the group. */
+/* Adds a band of some examples; x and dy are the planes of the first one's group. */
+static void conv_weight_tiles(ConvTask *t, const ConvWeights *w, int64_t examples, int64_t count)
+{
+    const Conv *c = t->c;
+    ConvWeigh part = {w->begin - w->channel * c->taps, w->end - w->begin, w->outputs, t->place, 0, 0};
+    part.whole = conv_vectors(c, conv_extent(c, count), examples, true, &part.tails, t->place);
+    part.tails -= part.whole;
+    ConvImages images = t->images;
+    for (int64_t e = 0; e < examples; e++) {
+        images.image = (char *)t->images.image + e * c->images * c->plane * c->of->size;
+        c->of->fill(c, &images, conv_at(c, t->x, (e * c->groups * c->channels + w->channel) * c->in));
+    }
+    c->of->weigh_tiles(c, &part, t->images.image, t->dy, t->scratch + c->at_sums);
+}
+
+/* Adds a band of one example. */
 static void conv_weight_band(ConvTask *t, const ConvWeights *w, int64_t count)
 {
     const Conv *c = t->c;
     c->of->fill(c, &t->images, conv_at(c, t->x, w->channel * c->in));
-    if (c->direct) {
+    if (c->way == CONV_SUMS) {
         c->of->weigh(c, conv_extent(c, count), t->images.image, t->dy, t->scratch + c->at_sums);
         return;
     }
@@ -373,18 +421,22 @@ static void conv_weight_run(const Frame *f, const Instruction *i, int64_t task)
     for (t.images.first = 0; t.images.first < c->axis[c->split].s.out; t.images.first += c->band) {
         int64_t count = conv_less(c->band, c->axis[c->split].s.out - t.images.first);
         conv_rows(c, &t.images);
-        for (int64_t n = 0; n < c->n; n++) {
+        for (int64_t n = 0; n < c->n; n += c->examples) {
             int64_t all = n * c->groups + w.group;
             t.x = conv_at(c, x, all * c->channels * c->in);
             t.dy = conv_at(c, dy, (all * c->outputs + w.output) * c->out + t.images.first * c->rest);
-            conv_weight_band(&t, &w, count);
+            if (c->way == CONV_TILES)
+                conv_weight_tiles(&t, &w, conv_less(c->examples, c->n - n), count);
+            else
+                conv_weight_band(&t, &w, count);
         }
     }
     t.to += ((w.group * c->outputs + w.output) * c->depth + w.begin) * c->of->size;
-    if (c->direct)
-        memcpy(t.to, sums, (size_t)(c->outputs * c->depth * c->of->size));
-    else
+    if (c->way == CONV_PANELS)
         c->of->turn(c, w.end - w.begin, w.outputs, sums, t.to);
+    for (int64_t o = 0; c->way != CONV_PANELS && o < w.outputs; o++)
+        memcpy(t.to + o * c->depth * c->of->size, sums + o * c->rows * c->of->size,
+               (size_t)((w.end - w.begin) * c->of->size));
 }
 
 /* ---- A window of one element that moves by one: x itself is what it sees ------------------------------------------ */
@@ -500,6 +552,14 @@ static void conv_offsets(const Program *p, Conv *c)
             }
 }
 
+static void conv_seen(const Program *p, Conv *c)
+{
+    int64_t *seen = arena_new(p->arena, (size_t)c->depth, sizeof *seen);
+    for (int64_t k = 0; k < c->depth; k++)
+        seen[k] = k / c->taps * c->plane + c->offset[k % c->taps];
+    c->seen = seen;
+}
+
 static size_t conv_line(int64_t bytes)
 {
     return (size_t)(bytes + CONV_LINE - 1) / CONV_LINE * CONV_LINE + CONV_BEYOND;
@@ -509,16 +569,33 @@ static size_t conv_line(int64_t bytes)
 static void conv_places(Conv *c, Instruction *i, int64_t channels, int64_t sums)
 {
     int64_t size = c->of->size;
-    c->at_images = conv_line(c->image_rows * (int64_t)sizeof(ConvRow));
+    c->at_places = conv_line(c->image_rows * (int64_t)sizeof(ConvRow));
+    c->at_images = c->at_places + conv_line(c->places * (int64_t)sizeof(ConvPlace));
     c->at_panel = c->at_images + conv_line(channels * c->plane * size);
     c->at_sums = c->at_panel + conv_line(c->block * c->pitch * size);
     c->at_product = c->at_sums + conv_line(sums * size);
     i->scratch = c->at_product + c->product.scratch;
 }
 
+/* Vectors of positions of a band. */
+static int64_t conv_vector_count(const Conv *c)
+{
+    ConvExtent e = conv_extent(c, c->band);
+    return e.deep * e.high * conv_parts(e.wide, c->of->lanes);
+}
+
+/* Whether rows fill vectors well enough, and what a tile sees is in the cache. */
+static bool conv_tiles(const Conv *c)
+{
+    int64_t wide = c->axis[2].s.out, lanes = c->of->lanes;
+    return c->way == CONV_PANELS && c->split < 2 && wide >= lanes && c->depth <= CONV_DEEPEST &&
+           4 * wide >= 3 * lanes * conv_parts(wide, lanes);
+}
+
 static void conv_plan_forward(Conv *c, Instruction *i, Isa isa)
 {
     c->kernel.run = conv_forward_run;
+    if (conv_tiles(c)) c->way = CONV_TILES;
     conv_bands(c, OP_convolve, c->channels, conv_parts(c->n, c->examples) * c->groups);
     c->product = (Matmul){.m = c->outputs,
                           .n = c->panel,
@@ -531,7 +608,12 @@ static void conv_plan_forward(Conv *c, Instruction *i, Isa isa)
                           .c_row = c->out,
                           .type = c->type,
                           .isa = isa};
-    matmul_plan(&c->product);
+    if (c->way == CONV_TILES) {
+        c->product = (Matmul){0};
+        c->block = 0;
+        c->places = conv_vector_count(c);
+    } else
+        matmul_plan(&c->product);
     conv_places(c, i, c->channels, c->turned ? c->outputs * c->depth : 0);
     i->tasks = conv_parts(c->n, c->examples) * c->groups * c->bands;
 }
@@ -545,7 +627,7 @@ static bool conv_turns(Conv *c)
         if (a->s.stride > 1) return false;
     int64_t wanted = conv_parts(CONV_MIRROR, c->in), most = conv_more(c->n / (2 * CONV_TASKS), 1);
     bool pays = wanted <= most && c->channels >= CONV_FEW && 4 * c->in <= 5 * c->out;
-    if (!pays && !c->direct) return false;
+    if (!pays && c->way != CONV_SUMS) return false;
     c->examples = conv_less(wanted, most);
     return true;
 }
@@ -586,10 +668,10 @@ static void conv_plan_input(Conv *c, Instruction *i, Isa isa)
 /* Cuts dw' [K, outputs] of a group into tasks. */
 static void conv_cut(Conv *c)
 {
-    int64_t panel = c->panel;
+    int64_t panel = c->way == CONV_TILES ? 4 : c->panel;
     c->down = conv_parts(c->depth, CONV_COLUMNS);
     c->across = conv_parts(c->outputs, CONV_COLUMNS);
-    while (!c->direct && c->groups * c->down * c->across < CONV_TASKS)
+    while (c->way != CONV_SUMS && c->groups * c->down * c->across < CONV_TASKS)
         if (c->depth >= (c->down + 1) * CONV_ROWS)
             c->down++;
         else if (c->outputs > c->across * panel)
@@ -598,17 +680,34 @@ static void conv_cut(Conv *c)
             break;
     c->rows = conv_parts(c->depth, c->down);
     c->columns = panel * conv_parts(conv_parts(c->outputs, panel), c->across);
-    if (c->direct) c->rows = c->depth, c->columns = c->outputs;
+    if (c->way == CONV_SUMS) c->rows = c->depth, c->columns = c->outputs;
     c->down = conv_parts(c->depth, c->rows);
     c->across = conv_parts(c->outputs, c->columns);
+}
+
+/* So many examples at once that sums run long, if their images fit. */
+static void conv_weight_examples(Conv *c)
+{
+    int64_t vectors = conv_vector_count(c), image = c->images * c->plane * c->of->size;
+    int64_t wanted = conv_parts(CONV_VECTORS, vectors), fit = conv_more(CONV_IMAGES / image, 1);
+    c->examples = conv_less(c->n, conv_less(wanted, fit));
+    c->places = c->examples * vectors;
 }
 
 static void conv_plan_weight(Conv *c, Instruction *i, Isa isa)
 {
     c->kernel.run = conv_weight_run;
+    if (conv_tiles(c)) c->way = CONV_TILES;
     conv_cut(c);
-    int64_t channels = conv_less(c->channels, (c->rows - 1) / c->taps + 2);
-    conv_bands(c, i->op, channels, CONV_TASKS);
+    c->images = conv_less(c->channels, (c->rows - 1) / c->taps + 2);
+    conv_bands(c, i->op, c->images, CONV_TASKS);
+    if (c->way == CONV_TILES) {
+        conv_weight_examples(c);
+        c->panel = c->pitch = c->block = 0;
+        conv_places(c, i, c->examples * c->images, c->rows * c->columns);
+        i->tasks = c->groups * c->down * c->across;
+        return;
+    }
     c->panel = CONV_POSITIONS;
     c->pitch = c->panel + c->of->lanes; /* rows at a power of two would share cache lines */
     c->block = c->rows;
@@ -623,7 +722,7 @@ static void conv_plan_weight(Conv *c, Instruction *i, Isa isa)
                           .type = c->type,
                           .isa = isa};
     matmul_plan(&c->product);
-    conv_places(c, i, channels, c->rows * c->columns);
+    conv_places(c, i, c->images, c->rows * c->columns);
     i->tasks = c->groups * c->down * c->across;
 }
 
@@ -649,7 +748,7 @@ void conv_prepare(Program *p, Instruction *i, Isa isa)
     c->depth = c->channels * c->taps;
     for (int a = 0; a < SLIDING_AXES; a++)
         c->axis[a].s = g.axis[a];
-    c->direct = c->channels * c->outputs <= CONV_DIRECT;
+    if (c->channels * c->outputs <= CONV_FEWEST) c->way = CONV_SUMS;
     bool point = i->op != OP_convolve_weight && conv_is_point(c);
     if (i->op == OP_convolve_input && !point && conv_turns(c)) conv_turn(c);
     conv_sizes(c, result->rank - 2);
@@ -660,4 +759,5 @@ void conv_prepare(Program *p, Instruction *i, Isa isa)
     else
         (i->op == OP_convolve || c->turned ? conv_plan_forward : conv_plan_input)(c, i, isa);
     conv_offsets(p, c);
+    if (c->way == CONV_TILES) conv_seen(p, c);
 }

@@ -8,8 +8,9 @@
  * With K = channels*taps, x seen through the window is a matrix [K, positions]. Its columns are copied from the images
  * in panels that fit the cache, and then
  *     y = w @ seen            seen = w' @ dy, added back into the images            dw' = seen @ dy'
- * are products of matmul.h. Where a group has few channels, that would be more copying than multiplying: these are
- * summed directly, along the rows of the images. */
+ * are products of matmul.h. Rows that fill vectors need no copy: tiles of some outputs at two vectors of positions, or of
+ * dw', are summed in registers from the images as they lie. And where a group has few channels, its sums run along the
+ * rows of the images. */
 #ifndef CPU_CONV_H
 #define CPU_CONV_H
 
@@ -48,9 +49,27 @@ typedef struct ConvRun {
     int64_t column, length, place;
 } ConvRun;
 
+/* A vector of neighbouring positions: where the first is in the images, and in the planes of y. */
+typedef struct ConvPlace {
+    int64_t image, y;
+} ConvPlace;
+
 typedef struct ConvExtent {
     int64_t deep, high, wide; /* of the result, or of a band of it */
 } ConvExtent;
+
+typedef enum ConvWay {
+    CONV_PANELS, /* products of `seen` */
+    CONV_TILES,  /* sums in registers */
+    CONV_SUMS    /* sums along rows */
+} ConvWay;
+
+/* A part of dw', `rows` of K and some outputs, and what one run of weigh_tiles adds to it. */
+typedef struct ConvWeigh {
+    int64_t begin, rows, outputs; /* begin: of the first channel in the images */
+    const ConvPlace *place;       /* whole vectors, then those of which the last lanes alone are meant */
+    int64_t whole, tails;
+} ConvWeigh;
 
 typedef struct ConvKernel ConvKernel;
 
@@ -58,7 +77,7 @@ typedef struct Conv {
     Kernel kernel;
     const ConvKernel *of;
     int64_t n, groups, channels, outputs; /* the last two of a group */
-    int64_t examples;                     /* of a task */
+    int64_t examples;                     /* of a task; for dw, whose images are there at once */
     int64_t in, out, taps, depth;         /* elements of planes; depth = channels*taps */
     ConvAxis axis[SLIDING_AXES];
     int split;             /* the first axis that is real: a task has a band of positions along it */
@@ -67,6 +86,7 @@ typedef struct Conv {
     int64_t plane;         /* elements of an image */
     int64_t image_rows;    /* of all its phases but those of the last axis */
     const int64_t *offset; /* [taps] */
+    const int64_t *seen;   /* [depth]: where the first position sees each row of K, from the first channel's image on */
     int64_t panel, block;  /* columns and rows of `seen` that are made at once */
     int64_t pitch;         /* distance of these rows */
     int64_t rows, columns; /* of dw' [K, outputs] in a task */
@@ -74,8 +94,10 @@ typedef struct Conv {
     Matmul product;        /* the largest one that a task asks for */
     MatmulType type;
     bool turned; /* the convolution with mirrored weights that dx is: x stands for dy, and y for dx */
-    bool direct; /* without `seen` */
-    size_t at_images, at_panel, at_sums, at_product; /* places in scratch; rows of images come first */
+    ConvWay way;
+    int64_t places; /* vectors of a task at once */
+    int64_t images; /* channels of an example's images, for dw */
+    size_t at_places, at_images, at_panel, at_sums, at_product; /* in scratch; rows of images come first */
 } Conv;
 
 struct ConvKernel {
@@ -93,7 +115,11 @@ struct ConvKernel {
     /* w [outputs, channels, taps] of a group as [channels, outputs, taps], the taps from the last to the first; c is
      * of what comes out. */
     void (*mirror)(const Conv *c, const void *w, void *to);
-    /* Without `seen`, for one group: y = w*x, images += w*dy, sums [outputs, K] += x*dy. */
+    /* y = w*x at some places; sums [outputs, c->rows] += x*dy over some places. */
+    void (*forward_tiles)(const Conv *c, int64_t places, const ConvPlace *place, const void *images, const void *w,
+                          void *y);
+    void (*weigh_tiles)(const Conv *c, const ConvWeigh *part, const void *images, const void *dy, void *sums);
+    /* Along rows, for one group: y = w*x, images += w*dy, sums [outputs, K] += x*dy. */
     void (*forward)(const Conv *c, ConvExtent size, const void *images, const void *w, void *y);
     void (*backward)(const Conv *c, ConvExtent size, const void *dy, const void *w, void *images);
     void (*weigh)(const Conv *c, ConvExtent size, const void *images, const void *dy, void *sums);

@@ -260,10 +260,8 @@ static void conv_forward_band(const ConvTask *t, int64_t count)
 {
     const Conv *c = t->c;
     c->of->fill(c, &t->images, t->x);
-    if (c->way == CONV_SUMS)
-        c->of->forward(c, conv_extent(c, count), t->images.image, t->w, t->to);
-    if (c->way == CONV_TILES)
-        c->of->forward_tiles(c, t->places, t->place, t->images.image, t->w, t->to);
+    if (c->way == CONV_SUMS) c->of->forward(c, conv_extent(c, count), t->images.image, t->w, t->to);
+    if (c->way == CONV_TILES) c->of->forward_tiles(c, t->places, t->place, t->images.image, t->w, t->to);
     for (int64_t q = 0; c->way == CONV_PANELS && q < count * c->rest; q += c->panel)
         conv_forward_panel(t, q, conv_less(c->panel, count * c->rest - q));
 }
@@ -432,8 +430,7 @@ static void conv_weight_run(const Frame *f, const Instruction *i, int64_t task)
         }
     }
     t.to += ((w.group * c->outputs + w.output) * c->depth + w.begin) * c->of->size;
-    if (c->way == CONV_PANELS)
-        c->of->turn(c, w.end - w.begin, w.outputs, sums, t.to);
+    if (c->way == CONV_PANELS) c->of->turn(c, w.end - w.begin, w.outputs, sums, t.to);
     for (int64_t o = 0; c->way != CONV_PANELS && o < w.outputs; o++)
         memcpy(t.to + o * c->depth * c->of->size, sums + o * c->rows * c->of->size,
                (size_t)((w.end - w.begin) * c->of->size));

@@ -86,7 +86,8 @@ typedef struct Conv {
     int64_t plane;         /* elements of an image */
     int64_t image_rows;    /* of all its phases but those of the last axis */
     const int64_t *offset; /* [taps] */
-    const int64_t *seen;   /* [depth]: where the first position sees each row of K, from the first channel's image on */
+    const int64_t
+        *seen; /* [depth]: where the first position sees each row of K, from the first channel's image on */
     int64_t panel, block;  /* columns and rows of `seen` that are made at once */
     int64_t pitch;         /* distance of these rows */
     int64_t rows, columns; /* of dw' [K, outputs] in a task */
@@ -95,8 +96,8 @@ typedef struct Conv {
     MatmulType type;
     bool turned; /* the convolution with mirrored weights that dx is: x stands for dy, and y for dx */
     ConvWay way;
-    int64_t places; /* vectors of a task at once */
-    int64_t images; /* channels of an example's images, for dw */
+    int64_t places;                                             /* vectors of a task at once */
+    int64_t images;                                             /* channels of an example's images, for dw */
     size_t at_places, at_images, at_panel, at_sums, at_product; /* in scratch; rows of images come first */
 } Conv;
 
@@ -116,8 +117,8 @@ struct ConvKernel {
      * of what comes out. */
     void (*mirror)(const Conv *c, const void *w, void *to);
     /* y = w*x at some places; sums [outputs, c->rows] += x*dy over some places. */
-    void (*forward_tiles)(const Conv *c, int64_t places, const ConvPlace *place, const void *images, const void *w,
-                          void *y);
+    void (*forward_tiles)(const Conv *c, int64_t places, const ConvPlace *place, const void *images,
+                          const void *w, void *y);
     void (*weigh_tiles)(const Conv *c, const ConvWeigh *part, const void *images, const void *dy, void *sums);
     /* Along rows, for one group: y = w*x, images += w*dy, sums [outputs, K] += x*dy. */
     void (*forward)(const Conv *c, ConvExtent size, const void *images, const void *w, void *y);

@@ -69,15 +69,24 @@ const Definition nn_images[] = {
      "corners are half an element from the border (align_corners=False)",
      0},
 
+    {"helper",
+     "channel_mean(x): r = rank(x); "
+     "r < 3 ? mean(x, 0) : r < 4 ? mean(x, 0, 2) : r < 5 ? mean(x, 0, 2, 3) : mean(x, 0, 2, 3, 4)",
+     NULL, "the mean of each channel of x [n, c, ..]; the other axes become 1", 0},
+    {"helper",
+     "channel_normalize(x[n, c, ..], weight[c], bias[c], eps): d = x - channel_mean(x); "
+     "d*(beside(weight, x)/sqrt(channel_mean(d*d) + eps)) + beside(bias, x)",
+     "d = x - channel_mean(x); r = 1/sqrt(channel_mean(d*d) + eps); s = channel_mean(dy); q = channel_mean(dy*d); "
+     "count = size(x)/c; beside(weight, x)*r*(dy - s - d*(q*r*r)), reshape(count*q*r, c), reshape(count*s, c), 0",
+     "mean 0 and variance 1 over each channel, then a scale and shift", 0},
     {"layer",
      "batchnorm(x[batch, c, ..], momentum=.1, eps=1e-5 "
      "| weight[c] = 1, bias[c] = 0, running_mean[c] = 0, running_var[c] = 1): "
-     "y = reshape(x, batch, c, -1); count = batch*dim(y, 2); "
-     "m = train ? reshape(mean(y, 0, 2), c) : running_mean; "
-     "v = train ? reshape(var(y, 0, 2), c) : running_var; "
-     "running_mean <- train ? (1 - momentum)*running_mean + momentum*m : running_mean; "
-     "running_var <- train ? (1 - momentum)*running_var + momentum*count/max(count - 1, 1)*v : running_var; "
-     "(x - beside(m, x))*beside(weight/sqrt(v + eps), x) + beside(bias, x)",
+     "count = size(x)/c; m = channel_mean(x); d = x - m; v = channel_mean(d*d); "
+     "running_mean <- train ? (1 - momentum)*running_mean + momentum*reshape(m, c) : running_mean; "
+     "running_var <- train ? (1 - momentum)*running_var + momentum*count/max(count - 1, 1)*reshape(v, c) : running_var; "
+     "train ? channel_normalize(x, weight, bias, eps) "
+     ": (x - beside(running_mean, x))*beside(weight/sqrt(running_var + eps), x) + beside(bias, x)",
      NULL,
      "mean 0 and variance 1 over each channel of the batch, then a scale and shift that are learnt (Ioffe and Szegedy "
      "2015); prediction uses running means of both statistics, the variance as of a sample",

@@ -3,6 +3,7 @@
 #define CPU_CPU_H
 
 #include "cpu/isa.h"
+#include "cpu/pace.h"
 #include "cpu/threads.h"
 #include "plan/plan.h"
 
@@ -25,6 +26,7 @@ typedef struct Workspace {
     void *work;
     size_t own; /* bytes of it for each thread */
     bool lent;  /* work is the caller's */
+    Pace pace;
 } Workspace;
 
 /* NULL when memory runs out. */

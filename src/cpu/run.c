@@ -4,6 +4,7 @@
 #include "cpu/kernel.h"
 
 #include <string.h>
+#include <time.h>
 
 static KernelPrepare *const cpu_kernels[OP_COUNT] = {
     [OP_copy] = group_prepare,
@@ -308,26 +309,43 @@ static void walk_thread(void *context, int thread, int count)
         walk(&walker, &f, private);
 }
 
+static void cpu_walk(Workspace *w, Threads *threads, const Instruction *only)
+{
+    w->slot[SLOT_WORK] = w->work;
+    workspace_bind(w);
+    Walking now = {w, threads, only};
+    if (threads)
+        threads_run_some(threads, w->threads, walk_thread, &now);
+    else
+        walk_thread(&now, 0, 1);
+}
+
+static double cpu_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 /* Work that takes less than waking a thread is done alone: operations in a run, multiply-adds and bytes alike. */
 enum { CPU_ALONE = 100000 };
 
-static void cpu_walk(Workspace *w, Threads *threads, const Instruction *only)
+static void cpu_walk_paced(Workspace *w, Threads *threads)
 {
-    const Program *p = w->program;
-    w->slot[SLOT_WORK] = w->work;
-    workspace_bind(w);
-    int count = p->multiply_adds + p->bytes < CPU_ALONE ? 1 : w->threads;
-    Walking now = {w, threads, only};
-    if (count == 1 || !threads)
-        walk_thread(&now, 0, 1);
-    else
-        threads_run_some(threads, count, walk_thread, &now);
+    double begin = cpu_seconds();
+    bool alone = pace_alone(&w->pace);
+    cpu_walk(w, alone ? NULL : threads, NULL);
+    pace_took(&w->pace, alone, cpu_seconds() - begin);
 }
 
 void cpu_run(Workspace *w, Threads *threads)
 {
-    scalars_run(w->program, w->scalar);
-    cpu_walk(w, threads, NULL);
+    const Program *p = w->program;
+    scalars_run(p, w->scalar);
+    if (w->threads < 2 || !threads || p->multiply_adds + p->bytes < CPU_ALONE)
+        cpu_walk(w, NULL, NULL);
+    else
+        cpu_walk_paced(w, threads);
 }
 
 void cpu_run_one(Workspace *w, Threads *threads, int instruction)

@@ -38,6 +38,8 @@ static int case_fit(Case *c, const char *csv, const InferOptions *o)
     *c = (Case){0};
     if (case_table(&c->t, "x.csv", csv, &c->e)) return c->e.status;
     if (columns_fit(&c->k, &c->t, o, &c->warnings, &c->e)) return c->e.status;
+    if (columns_is_text(&c->k) && columns_fit_text(&c->k, &c->t, NULL, "", 0, &c->warnings, &c->e))
+        return c->e.status;
     return columns_dataset(&c->d, &c->k, &c->t, DATA_F64, true, &c->warnings, &c->e);
 }
 
@@ -197,10 +199,10 @@ static void leaves_out(void **state)
     (void)state;
     Case c;
     assert_warns(&c, "id,same,word,void,a,y\nq1,7,x,,1,u\nq2,7,x,NA,2,v\nq3,7.0,x,NaN,3,u\n", NULL,
-                 "column id is left out: nearly every row has its own text (3 in 3 rows)\n"
                  "column same is left out: it is the same in every row\n"
                  "column word is left out: it is the same in every row\n"
-                 "column void is left out: it is empty\n");
+                 "column void is left out: it is empty\n"
+                 "column id is left out: nearly every row has its own text (3 in 3 rows)\n");
     assert_features(&c.k, "a");
     case_free(&c);
     assert_warns(&c, ",a,y\n0,1,u\n1,5,v\n2,2,u\n", NULL,
@@ -250,6 +252,31 @@ static char *mostly_numbers(int rows, int at)
         text_print(&csv, "%d,%d,%s,%s\n", line, line % 5, line == at ? "heavy" : (line % 3 ? "7.5" : "8"),
                    line % 2 ? "u" : "v");
     return csv.s;
+}
+
+/* Cells of the only column that is left, or of the one that is named, are texts. */
+static void reads_text(void **state)
+{
+    (void)state;
+    static const char csv[] = "id,said,n,y\n1a,ab,1,u\n2b,,2,v\n3c,bca,3,u\n4d,c,4,v\n";
+    const int32_t wanted[4][3] = {{1, 2, 4}, {4, 4, 4}, {2, 3, 1}, {3, 4, 4}};
+    Case c;
+    case_fits(&c, csv, &(InferOptions){.text = "said"});
+    assert_true(c.k.text == 1 && c.k.context == 3 && c.k.features == 3 && c.k.tokens.count == 4);
+    assert_true(c.d.x_type == DATA_I32 && c.d.vocabulary == 5 && c.d.padding == 4 && c.d.classes == 2);
+    assert_memory_equal(c.d.x, wanted, sizeof wanted);
+    assert_string_equal(text_end(&c.warnings),
+                        "x.csv: 1 of 4 texts in column said has no tokens; the first at line 3\n");
+    case_free(&c);
+    case_fits(&c, "a,b,y\nq,longer,u\nw,texts,v\ne,win,u\n", NULL);
+    assert_int_equal(c.k.text, 1);
+    assert_string_equal(text_end(&c.warnings),
+                        "column a is left out: nearly every row has its own text (3 in 3 rows)\n");
+    case_free(&c);
+    case_fits(&c, "a,n,y\none of these,1,u\nand another one,2,v\nthe last one,3,u\n", NULL);
+    assert_non_null(
+        strstr(text_end(&c.warnings), "(3 in 3 rows); to learn from it instead of the others: text=a\n"));
+    case_free(&c);
 }
 
 static void refuses_text_among_numbers(void **state)
@@ -590,22 +617,29 @@ static int whole_way(const char *csv, const InferOptions *o, Error *e)
     return e->status;
 }
 
-static void survives_failing_allocations(void **state)
+static void assert_survives(const char *csv, const InferOptions *o)
 {
-    (void)state;
-    const char *missing[] = {"?"};
-    const InferOptions o = {.missing = missing, .missing_count = 1, .weight = "w"};
     Error e = {.status = NUDGE_MACHINE};
     int n = 0;
     for (; e.status; n++) {
         int left = n;
         nudge_allocator(failing_heap, &left);
-        whole_way("a,b,same,w,y\n1,u,q,1,k\n?,v,q,1,l\n3,u,q,1,k\n4,v,q,1,\n", &o, &e);
+        whole_way(csv, o, &e);
         nudge_allocator(NULL, NULL);
         if (e.status) assert_string_equal(e.message, "out of memory");
         assert_true(n < 500);
     }
     assert_true(n > 50);
+}
+
+static void survives_failing_allocations(void **state)
+{
+    (void)state;
+    const char *missing[] = {"?"};
+    const InferOptions o = {.missing = missing, .missing_count = 1, .weight = "w"};
+    assert_survives("a,b,same,w,y\n1,u,q,1,k\n?,v,q,1,l\n3,u,q,1,k\n4,v,q,1,\n", &o);
+    assert_survives("a,b,y\none of these,u,k\nand another,v,l\nthe last one,u,k\n",
+                    &(InferOptions){.text = "a"});
 }
 
 /* A message that itself runs out of memory may lose its advice, never its status. */
@@ -633,6 +667,7 @@ int main(void)
         cmocka_unit_test(refuses_options),
         cmocka_unit_test(leaves_out),
         cmocka_unit_test(leaves_out_too_many_categories),
+        cmocka_unit_test(reads_text),
         cmocka_unit_test(refuses_text_among_numbers),
         cmocka_unit_test(tells_commas_in_numbers),
         cmocka_unit_test(accepts_codes_and_names),

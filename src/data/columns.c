@@ -5,7 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const column_roles[] = {"out", "number", "category", "target", "weight"};
+static const char *const column_roles[] = {"out", "number", "category", "target", "weight", "text"};
+enum { COLUMNS_CONTEXT_MOST = 1000000 };
 enum { COLUMN_ROLES = sizeof column_roles / sizeof *column_roles };
 
 /* pandas' default na_values; any other spelling of NaN counts, too. */
@@ -27,6 +28,28 @@ CellKind columns_cell(const Columns *k, const char *cell, double *value)
         return isnan(*value) ? CELL_MISSING : isinf(*value) ? CELL_INFINITE : CELL_NUMBER;
     size_t count = sizeof columns_missing / sizeof *columns_missing;
     return columns_is_one(cell, columns_missing, count) ? CELL_MISSING : CELL_TEXT;
+}
+
+bool columns_is_text(const Columns *k)
+{
+    return k->count && k->text != COLUMN_NONE;
+}
+
+void columns_put_text(TokensKind kind, const char *cell, Text *out)
+{
+    bool pieces = kind == TOKENS_WORD || kind == TOKENS_BPE;
+    text_print(out, "%s%s", pieces && *cell && *cell != ' ' ? " " : "", cell);
+}
+
+int columns_text(const Columns *k, TokenList *list, const char *cell, Error *e)
+{
+    Text text = {0};
+    if (columns_is_one(cell, (const char *const *)k->missing, k->missing_count)) return NUDGE_OK;
+    columns_put_text(k->tokens.kind, cell, &text);
+    int status = text.failed ? error_memory(e)
+                             : tokens_encode_known(&k->tokens, list, text_end(&text), text.length, e);
+    text_free(&text);
+    return status;
 }
 
 static int column_compare(const Column *c, const char *cell, double value, const char *level)
@@ -106,7 +129,10 @@ void columns_lay_out(Columns *k)
     for (size_t i = 0; i < k->count; i++) {
         Column *c = k->column + i;
         c->first = k->features;
-        c->features = c->role == COLUMN_NUMBER ? 1 : c->role == COLUMN_CATEGORY ? c->level_count : 0;
+        c->features = c->role == COLUMN_NUMBER     ? 1
+                      : c->role == COLUMN_CATEGORY ? c->level_count
+                      : c->role == COLUMN_TEXT     ? k->context
+                                                   : 0;
         k->features += c->features;
     }
 }
@@ -157,6 +183,7 @@ void columns_save(const Columns *k, Text *out)
     json_key(&w, "task");
     json_string(&w, k->classify ? "classify" : "regress");
     columns_save_strings(&w, "missing", k->missing, k->missing_count);
+    if (columns_is_text(k)) json_key(&w, "context"), json_integer(&w, (int64_t)k->context);
     json_key(&w, "columns");
     json_open(&w, '[');
     for (size_t i = 0; i < k->count; i++)
@@ -223,14 +250,17 @@ static int columns_load_column(Column *c, const JsonValue *v, Error *e)
 
 static int columns_load_roles(Columns *k, Error *e)
 {
-    k->target = k->weight = COLUMN_NONE;
+    k->target = k->weight = k->text = COLUMN_NONE;
     for (size_t i = 0; i < k->count; i++) {
         if (k->column[i].role == COLUMN_TARGET) k->target = i;
         if (k->column[i].role == COLUMN_WEIGHT) k->weight = i;
+        if (k->column[i].role == COLUMN_TEXT) k->text = i;
     }
     if (columns_count(k, COLUMN_TARGET) != 1) return columns_corrupt(e, "it needs one target");
     if (columns_count(k, COLUMN_WEIGHT) > 1) return columns_corrupt(e, "it has two weights");
     if (k->classify && columns_classes(k) < 2) return columns_corrupt(e, "it has no classes");
+    if (columns_count(k, COLUMN_TEXT) > 1) return columns_corrupt(e, "it has two texts");
+    if (k->text != COLUMN_NONE && !k->context) return columns_corrupt(e, "its text has no length");
     columns_lay_out(k);
     return k->features ? NUDGE_OK : columns_corrupt(e, "it has no inputs");
 }
@@ -239,8 +269,10 @@ static int columns_load_all(Columns *k, const JsonValue *v, Error *e)
 {
     const JsonValue *list = json_member(v, "columns");
     const char *task = json_member_string(v, "task");
+    double context = json_member_number(v, "context");
     if (!task || !list || list->kind != JSON_ARRAY) return columns_corrupt(e, "task or columns are missing");
     k->classify = !strcmp(task, "classify");
+    k->context = context >= 1 && context <= COLUMNS_CONTEXT_MOST ? (size_t)context : 0;
     if (!k->classify && strcmp(task, "regress")) return columns_corrupt(e, "its task is unknown");
     if (columns_load_strings(&k->missing, &k->missing_count, json_member(v, "missing"), e)) return e->status;
     if (!(k->column = memory_zero(list->count, sizeof *k->column))) return error_memory(e);
@@ -277,5 +309,6 @@ void columns_free(Columns *k)
     }
     memory_release(k->column);
     columns_free_strings(k->missing, k->missing_count);
+    tokens_free(&k->tokens);
     *k = (Columns){0};
 }

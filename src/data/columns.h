@@ -1,17 +1,18 @@
 /* columns.h: what a model knows about the columns of its data: which are inputs, how text becomes numbers, what the
  * target is. infer.h decides it from a training table, encode.h applies it, and it travels with the model as JSON.
- * Knows base/ only. */
+ * Knows base/ and tokens. */
 #ifndef DATA_COLUMNS_H
 #define DATA_COLUMNS_H
 
-#include "base/text.h"
+#include "data/tokens.h"
 
 typedef enum ColumnRole {
     COLUMN_OUT,      /* not used */
     COLUMN_NUMBER,   /* an input; one feature, the number as it is */
     COLUMN_CATEGORY, /* an input; one feature for each level, 1 for the level that the cell holds, else 0 */
     COLUMN_TARGET,
-    COLUMN_WEIGHT /* the weight of the row */
+    COLUMN_WEIGHT, /* the weight of the row */
+    COLUMN_TEXT    /* the only input: free text; its tokens, one feature each */
 } ColumnRole;
 
 typedef struct Column {
@@ -34,6 +35,10 @@ typedef struct Columns {
     size_t target, weight; /* positions; COLUMN_NONE if there is no weight */
     bool classify;         /* else regress */
     size_t features;       /* numbers in an encoded row */
+    size_t text;           /* position of the column of free text; COLUMN_NONE if there is none */
+    Tokens tokens; /* of it. They do not travel with the other things here, but beside them (tokens_save) */
+    size_t
+        context; /* tokens of a row: longer texts are cut, shorter ones filled up with a token of its own, tokens.count */
     size_t missing_count;
     char **missing; /* what the user calls missing, beside pandas' list */
 } Columns;
@@ -41,6 +46,15 @@ typedef struct Columns {
 /* What a cell holds. Infinities are numbers to the eye, but nothing can be learned from them. */
 typedef enum CellKind { CELL_MISSING, CELL_TEXT, CELL_NUMBER, CELL_INFINITE } CellKind;
 CellKind columns_cell(const Columns *k, const char *cell, double *value);
+
+/* True if rows are told by the tokens of a column of text. */
+bool columns_is_text(const Columns *k);
+
+/* A cell of the column of text: the tokens of it, none of what the user calls missing. */
+int columns_text(const Columns *k, TokenList *list, const char *cell, Error *e);
+
+/* Appends the text of a cell as it is read: with a blank before its first word, since words have theirs before them. */
+void columns_put_text(TokensKind kind, const char *cell, Text *out);
 
 /* The level of a cell, or COLUMN_NONE. */
 size_t column_level(const Column *c, const char *cell);

@@ -18,6 +18,7 @@ typedef struct Dataset {
     const double *weight;           /* [rows]; NULL: all 1 */
     size_t classes;                 /* 0 for regression */
     size_t vocabulary;              /* x DATA_I32: tokens 0..vocabulary-1; 0: x holds numbers */
+    size_t padding;                 /* the token behind the end of a text; 0: there is none */
     bool next;                      /* t: the tokens that come next */
     const size_t
         *start;   /* [rows]: the element of x, and of t, where a row begins; NULL: one after the other */

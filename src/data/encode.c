@@ -3,13 +3,14 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { ENCODE_CLASSES_SHOWN = 12 };
 
 static bool encode_is_input(const Column *c)
 {
-    return c->role == COLUMN_NUMBER || c->role == COLUMN_CATEGORY;
+    return c->role == COLUMN_NUMBER || c->role == COLUMN_CATEGORY || c->role == COLUMN_TEXT;
 }
 
 static size_t encode_find(const char *name, size_t expected, const char *const *names, size_t count)
@@ -60,7 +61,9 @@ static int encode_miscounted(const Encoder *n, size_t count, bool target, Error 
 static int encode_by_position(Encoder *n, size_t count, bool target, Error *e)
 {
     const Columns *k = n->columns;
-    size_t inputs = columns_count(k, COLUMN_NUMBER) + columns_count(k, COLUMN_CATEGORY), field = 0;
+    size_t inputs = columns_count(k, COLUMN_NUMBER) + columns_count(k, COLUMN_CATEGORY) +
+                    columns_count(k, COLUMN_TEXT),
+           field = 0;
     bool whole = count == k->count, aimless = count + 1 == k->count;
     if (!whole && (target || (!aimless && count != inputs))) return encode_miscounted(n, count, target, e);
     for (size_t i = 0; i < k->count; i++) {
@@ -88,7 +91,9 @@ int encoder_open(Encoder *n, const Columns *k, DataType real, const char *file, 
 void encoder_close(Encoder *n)
 {
     memory_release(n->field);
+    memory_release(n->list.id);
     n->field = NULL;
+    n->list = (TokenList){0};
 }
 
 /* One cell of one column; what its readers need to know to read it or to complain. */
@@ -179,9 +184,30 @@ static void encode_category(const EncodeCell *c, double *x)
     cell_shown(n->unknown_shown, c->text);
 }
 
+static void encode_note(size_t *count, size_t *first, size_t line)
+{
+    if (!(*count)++) *first = line;
+}
+
+static int encode_text(const EncodeCell *c, double *x)
+{
+    Encoder *n = c->n;
+    const Columns *k = n->columns;
+    n->list.count = n->list.unknown = 0;
+    if (columns_text(k, &n->list, c->text, c->e)) return c->e->status;
+    for (size_t i = 0; i < k->context; i++)
+        x[i] = i < n->list.count ? n->list.id[i] : (double)k->tokens.count;
+    n->texts++;
+    if (!n->list.count) encode_note(&n->empty, &n->empty_line, c->line);
+    if (n->list.count > k->context) encode_note(&n->cut, &n->cut_line, c->line);
+    if (n->list.unknown && k->tokens.kind == TOKENS_CHAR) encode_note(&n->lossy, &n->lossy_line, c->line);
+    return NUDGE_OK;
+}
+
 static int encode_input(const EncodeCell *c, double *x)
 {
     const Column *column = c->n->columns->column + c->column;
+    if (column->role == COLUMN_TEXT) return encode_text(c, x);
     if (column->role == COLUMN_CATEGORY) return encode_category(c, x), NUDGE_OK;
     if (encode_number(c, x)) return c->e->status;
     if (isnan(*x)) *x = column->mean;
@@ -208,8 +234,26 @@ int encoder_row(Encoder *n, const char *const *cells, size_t line, double *x, do
     return NUDGE_OK;
 }
 
+static void encode_warn_text(const Encoder *n, size_t count, size_t line, const char *what, Text *warnings)
+{
+    if (!count) return;
+    text_print(warnings, "%s: %zu of %zu texts in column %s %s %s; the first at line %zu\n", n->file, count,
+               n->texts, n->columns->column[n->columns->text].name, count == 1 ? "has" : "have", what, line);
+}
+
+static void encode_warn_texts(const Encoder *n, Text *warnings)
+{
+    char cut[64];
+    snprintf(cut, sizeof cut, "more than %zu tokens, which alone are read", n->columns->context);
+    encode_warn_text(n, n->empty, n->empty_line, "no tokens", warnings);
+    encode_warn_text(n, n->cut, n->cut_line, cut, warnings);
+    encode_warn_text(n, n->lossy, n->lossy_line, "characters that training did not see, which are left out",
+                     warnings);
+}
+
 void encoder_warn(const Encoder *n, Text *warnings)
 {
+    if (columns_is_text(n->columns)) encode_warn_texts(n, warnings);
     if (!n->unknown) return;
     text_print(
         warnings,
@@ -225,6 +269,7 @@ typedef struct Encoding {
     const Table *t;
     Dataset *d;
     bool target;
+    DataType real;
     Encoder encoder;
     const char **cells; /* [t->columns]: names first, then a row */
     double *row;        /* [features] */
@@ -248,7 +293,7 @@ static int encode_allocate(Encoding *g)
     if (!g->target) return NUDGE_OK;
     d->targets = 1;
     d->classes = columns_classes(k);
-    d->t_type = k->classify ? DATA_I32 : d->x_type;
+    d->t_type = k->classify ? DATA_I32 : g->real;
     d->t = d->owned[1] = memory_new(rows, data_size(d->t_type));
     if (k->weight != COLUMN_NONE) g->weight = d->owned[2] = memory_new(rows, sizeof *g->weight);
     return d->t && (k->weight == COLUMN_NONE || g->weight) ? NUDGE_OK : error_memory(g->e);
@@ -258,8 +303,8 @@ static int encode_open(Encoding *g)
 {
     for (size_t i = 0; i < g->t->columns; i++)
         g->cells[i] = g->t->column[i].name;
-    if (encoder_open(&g->encoder, g->k, g->d->x_type, g->t->file, g->t->header, g->cells, g->t->columns,
-                     g->target, g->e))
+    if (encoder_open(&g->encoder, g->k, g->real, g->t->file, g->t->header, g->cells, g->t->columns, g->target,
+                     g->e))
         return g->e->status;
     if (g->weight && g->encoder.field[g->k->weight] != COLUMN_NONE) g->d->weight = g->weight;
     return NUDGE_OK;
@@ -316,7 +361,12 @@ int columns_dataset(Dataset *d, const Columns *k, const Table *t, DataType real,
                     Error *e)
 {
     *d = (Dataset){.x_type = real};
-    Encoding g = {.k = k, .t = t, .d = d, .target = target, .e = e};
+    if (columns_is_text(k)) {
+        d->x_type = DATA_I32;
+        d->vocabulary = k->tokens.count + 1;
+        d->padding = k->tokens.count;
+    }
+    Encoding g = {.k = k, .t = t, .d = d, .target = target, .real = real, .e = e};
     if (encode_all(&g, warnings)) dataset_free(d);
     encoder_close(&g.encoder);
     memory_release(g.cells);

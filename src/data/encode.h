@@ -16,6 +16,10 @@ typedef struct Encoder {
     size_t unknown;                      /* cells so far with a category that training did not see */
     size_t unknown_line, unknown_column; /* of the first of them */
     char unknown_shown[CELL_SHOWN];
+    TokenList list; /* of the text of a row */
+    size_t texts, empty, empty_line, cut, cut_line, lossy,
+        lossy_line; /* so far: all, those without tokens, longer than a row,
+                                                        * with characters left out; and the first line of each */
 } Encoder;
 
 /* Finds the columns of a file by name, or, in one without a header, by position: all of them, all but the target, or
@@ -24,11 +28,13 @@ int encoder_open(Encoder *n, const Columns *k, DataType real, const char *file, 
                  const char *const *names, size_t count, bool target, Error *e);
 
 /* Encodes a row: x [features]; *t is a class number or a value, NaN if missing (t may be NULL); *weight likewise, 1 if
- * the file has none. A missing number becomes the training mean, a missing or unknown category all zeros. */
+ * the file has none. A missing number becomes the training mean, a missing or unknown category all zeros; of a text the
+ * first tokens count, and what the vocabulary lacks is left out. */
 int encoder_row(Encoder *n, const char *const *cells, size_t line, double *x, double *t, double *weight,
                 Error *e);
 
-/* Appends the one warning about unknown categories, if there were any. */
+/* Appends a warning each about unknown categories, empty texts, those cut and those with unknown characters, if there were
+ * any. */
 void encoder_warn(const Encoder *n, Text *warnings);
 
 void encoder_close(Encoder *n);

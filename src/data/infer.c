@@ -9,6 +9,7 @@ enum {
     INFER_CLASSES = 20,     /* a target of more distinct integers is a quantity */
     INFER_CLASS_ROWS = 5,   /* and so is one with fewer rows for each of them, if there are more than two */
     INFER_FEW = 8,          /* so few texts are never "nearly every row its own", unless all differ */
+    INFER_PROSE = 3,        /* so many words, marks and numbers make a text that is read word by word */
     INFER_CATEGORIES = 1000 /* more would make a wide net of single cases */
 };
 
@@ -19,6 +20,7 @@ typedef struct Infer {
     Text *warnings;
     Error *e;
     size_t *rows, row_count; /* those with a target */
+    size_t *distinct;        /* [columns]: texts of a column in which nearly every row has its own; else 0 */
 } Infer;
 
 /* What the cells of a column are. */
@@ -232,7 +234,7 @@ static int infer_category(Infer *f, const Census *s, size_t column)
     else if (count == 1 && s->cells == f->row_count)
         infer_warn(f, column, "it is the same in every row", 0);
     else if (infer_nearly_unique(count, s->cells))
-        infer_warn(f, column, "nearly every row has its own text", count);
+        f->distinct[column] = count; /* said when it is known whether it is the text */
     else if (count > INFER_CATEGORIES)
         infer_warn(f, column, "it has too many categories", count);
     else {
@@ -341,17 +343,22 @@ static int infer_named(Infer *f, bool *ignored)
         if (infer_find(f, "ignore", o->ignore[i], &column)) return f->e->status;
         ignored[column] = true;
     }
-    f->k->target = f->k->weight = COLUMN_NONE;
+    f->k->target = f->k->weight = f->k->text = COLUMN_NONE;
     if (o->weight && infer_find(f, "weight", o->weight, &f->k->weight)) return f->e->status;
     if (o->target && infer_find(f, "target", o->target, &f->k->target)) return f->e->status;
+    if (o->text && infer_find(f, "text", o->text, &f->k->text)) return f->e->status;
     for (size_t i = f->k->count; !o->target && i-- > 0 && f->k->target == COLUMN_NONE;)
-        if (!ignored[i] && i != f->k->weight) f->k->target = i;
+        if (!ignored[i] && i != f->k->weight && i != f->k->text) f->k->target = i;
     if (f->k->target == COLUMN_NONE)
         return error_set(f->e, NUDGE_INPUT, "%s: no column is left to be the target; ignore fewer",
                          f->t->file);
     if (ignored[f->k->target]) return infer_clash(f, o->target, "the target", "ignored");
     if (f->k->weight == f->k->target) return infer_clash(f, o->weight, "the target", "the weight");
     if (o->weight && ignored[f->k->weight]) return infer_clash(f, o->weight, "the weight", "ignored");
+    if (o->text && f->k->text == f->k->target) return infer_clash(f, o->text, "the target", "the text");
+    if (o->text && f->k->text == f->k->weight) return infer_clash(f, o->text, "the weight", "the text");
+    if (o->text && ignored[f->k->text]) return infer_clash(f, o->text, "the text", "ignored");
+    if (o->text) f->k->column[f->k->text].role = COLUMN_TEXT;
     f->k->column[f->k->target].role = COLUMN_TARGET;
     if (o->weight) f->k->column[f->k->weight].role = COLUMN_WEIGHT;
     return NUDGE_OK;
@@ -371,12 +378,54 @@ static int infer_rows(Infer *f)
                      f->t->file, f->row_count ? "only one" : "no", target);
 }
 
+/* Whether the texts of a column have several words, on average. */
+static bool infer_prose(const Table *t, size_t column)
+{
+    size_t pieces = 0;
+    for (size_t i = 0; i < t->rows; i++) {
+        const char *cell = table_cell(t, i, column), *end = cell + strlen(cell);
+        for (; cell < end; pieces++)
+            cell += tokens_piece(cell, end);
+    }
+    return pieces >= INFER_PROSE * t->rows;
+}
+
+/* Where nothing else is left to learn from, the longest text that is no category is what there is to read. */
+static void infer_text(Infer *f)
+{
+    size_t longest = 0;
+    for (size_t i = 0; i < f->k->count; i++) {
+        if (!f->distinct[i] || f->t->column[i].text.length <= longest) continue;
+        longest = f->t->column[i].text.length;
+        f->k->text = i;
+    }
+    if (!longest) return;
+    f->k->column[f->k->text].role = COLUMN_TEXT;
+}
+
+static void infer_warn_texts(Infer *f)
+{
+    for (size_t i = 0; i < f->k->count; i++) {
+        if (!f->distinct[i] || i == f->k->text) continue;
+        infer_warn(f, i, "nearly every row has its own text", f->distinct[i]);
+        if (f->k->text != COLUMN_NONE || !infer_prose(f->t, i)) continue;
+        f->warnings->length -= f->warnings->length > 0; /* the line goes on */
+        text_print(f->warnings, "; to learn from it instead of the others: text=");
+        infer_word(f->warnings, f->k->column[i].name);
+        text_put(f->warnings, '\n');
+    }
+}
+
 static int infer_inputs(Infer *f, const bool *ignored)
 {
+    bool alone = f->k->text != COLUMN_NONE; /* as the user said */
     for (size_t i = 0; i < f->k->count; i++)
-        if (f->k->column[i].role == COLUMN_OUT && !ignored[i] && infer_input(f, i)) return f->e->status;
+        if (!alone && f->k->column[i].role == COLUMN_OUT && !ignored[i] && infer_input(f, i))
+            return f->e->status;
     columns_lay_out(f->k);
-    if (f->k->features) return NUDGE_OK;
+    if (!alone && !f->k->features) infer_text(f);
+    infer_warn_texts(f);
+    if (f->k->features || f->k->text != COLUMN_NONE) return NUDGE_OK;
     return error_set(
         f->e, NUDGE_INPUT,
         "%s: no column is left to learn %s from: the others are ignored, constant or different in every row",
@@ -410,13 +459,82 @@ int columns_fit(Columns *k, const Table *t, const InferOptions *options, Text *w
     Infer f = {.k = k, .t = t, .o = options ? options : &usual, .warnings = warnings, .e = e};
     bool *ignored = memory_zero(t->columns, sizeof *ignored);
     f.rows = memory_new(t->rows, sizeof *f.rows);
-    if (!ignored || !f.rows)
+    f.distinct = memory_zero(t->columns, sizeof *f.distinct);
+    if (!ignored || !f.rows || !f.distinct)
         error_memory(e);
     else if (!infer_start(&f) && !infer_named(&f, ignored) && !infer_rows(&f) && !infer_target(&f))
         infer_inputs(&f, ignored);
     memory_release(ignored);
     memory_release(f.rows);
+    memory_release(f.distinct);
     if (!e->status && warnings->failed) error_memory(e);
     if (e->status) columns_free(k);
     return e->status;
+}
+
+/* ---- The column of text ------------------------------------------------------------------------------ */
+
+enum {
+    TEXT_CONTEXT = 256, /* tokens of a row at most, unless the recipe says more */
+    TEXT_WORDS = 20000  /* words at most, likewise */
+};
+
+typedef struct InferText {
+    Columns *k;
+    const Table *t;
+    Text all; /* the texts, a line end after each */
+    Text *warnings;
+    Error *e;
+} InferText;
+
+static int text_gather(InferText *x, TokensKind kind)
+{
+    for (size_t i = 0; i < x->t->rows; i++) {
+        columns_put_text(kind, table_cell(x->t, i, x->k->text), &x->all);
+        text_put(&x->all, '\n');
+    }
+    if (x->all.failed) return error_memory(x->e);
+    if (x->all.length > x->t->rows) return NUDGE_OK;
+    return error_set(x->e, NUDGE_INPUT,
+                     "%s: column %s has no text in any row; name another column with text=", x->t->file,
+                     x->k->column[x->k->text].name);
+}
+
+static int text_tokens(InferText *x, const char *tokens, const char *origin)
+{
+    TokensKind kind = infer_prose(x->t, x->k->text) ? TOKENS_WORD : TOKENS_CHAR;
+    Tokens *k = &x->k->tokens;
+    size_t size = 0;
+    int status = tokens ? tokens_parse(tokens, origin, &kind, &size, x->e) : NUDGE_OK;
+    if (!status) status = text_gather(x, kind);
+    if (!status) status = tokens_fit(k, kind, size, x->t->file, x->all.s, x->all.length, x->warnings, x->e);
+    if (status || kind != TOKENS_WORD || size || k->count <= TEXT_WORDS) return status;
+    tokens_free(k);
+    return tokens_fit(k, kind, TEXT_WORDS, x->t->file, x->all.s, x->all.length, x->warnings, x->e);
+}
+
+static int text_longest(InferText *x, size_t *longest)
+{
+    TokenList list = {0};
+    int status = NUDGE_OK;
+    for (size_t i = 0; i < x->t->rows && !status; i++) {
+        list.count = 0;
+        status = columns_text(x->k, &list, table_cell(x->t, i, x->k->text), x->e);
+        if (list.count > *longest) *longest = list.count;
+    }
+    memory_release(list.id);
+    return status;
+}
+
+int columns_fit_text(Columns *k, const Table *t, const char *tokens, const char *origin, size_t context,
+                     Text *warnings, Error *e)
+{
+    InferText x = {.k = k, .t = t, .warnings = warnings, .e = e};
+    size_t longest = 1;
+    int status = text_tokens(&x, tokens, origin);
+    if (!status && !context) status = text_longest(&x, &longest);
+    k->context = context ? context : longest < TEXT_CONTEXT ? longest : TEXT_CONTEXT;
+    columns_lay_out(k);
+    text_free(&x.all);
+    return status;
 }

@@ -10,6 +10,7 @@ typedef enum DataTask { TASK_INFER, TASK_CLASSIFY, TASK_REGRESS } DataTask;
 typedef struct InferOptions {
     const char *target; /* NULL: the last column that is not named below */
     const char *weight; /* NULL: none */
+    const char *text;   /* the column of free text; NULL: one only if nothing else is left to learn from */
     DataTask task;
     const char *const *ignore;
     size_t ignore_count;
@@ -23,8 +24,15 @@ typedef struct InferOptions {
  *  - A text target, or one of few distinct integers, is classified; any other regressed.
  *  - Left out with a warning: constant columns, empty ones, text that is different in nearly every row, and an unnamed
  *    first column that counts the rows.
+ *  - If that leaves no input, the column with the longest texts of those that are different in nearly every row is free
+ *    text. Beside a column of text no other is an input.
  *  - Rows without a target count for nothing.
  * Statistics come later (columns_measure). Warnings are appended to *warnings, one a line. On failure *k is empty. */
 int columns_fit(Columns *k, const Table *t, const InferOptions *options, Text *warnings, Error *e);
+
+/* The tokens of the column of text, and how many a row has: `tokens` as a recipe says it (tokens_parse), NULL: words if
+ * texts have several, else characters; context 0: the longest text, 256 at most. */
+int columns_fit_text(Columns *k, const Table *t, const char *tokens, const char *origin, size_t context,
+                     Text *warnings, Error *e);
 
 #endif

@@ -522,6 +522,19 @@ int tokens_encode(const Tokens *k, TokenList *list, const char *name, size_t lin
     return NUDGE_OK;
 }
 
+int tokens_encode_known(const Tokens *k, TokenList *list, const char *text, size_t length, Error *e)
+{
+    const TokensRow *row = &tokens_rows[k->kind];
+    for (const char *end = text + length; text < end;) {
+        size_t n = row->piece(text, end);
+        int status = n ? row->encode(k, list, text, n, e) : NUDGE_INPUT;
+        if (e->status) return e->status;
+        list->unknown += status != NUDGE_OK;
+        text += n ? n : 1;
+    }
+    return NUDGE_OK;
+}
+
 /* ---- JSON ------------------------------------------------------------------------------------------------ */
 
 static void tokens_save_merges(const Tokens *k, JsonWriter *w)

@@ -46,13 +46,17 @@ int tokens_fit(Tokens *k, TokensKind kind, size_t size, const char *name, const 
 typedef struct TokenList {
     int32_t *id;
     size_t count, room;
-    size_t unknown; /* words that are not in the vocabulary */
+    size_t
+        unknown; /* words that are not in the vocabulary; of tokens_encode_known also characters left out */
 } TokenList;
 
 /* Appends the tokens of a text, which begins at a line of the file `name`, from 1. NUDGE_INPUT names file, line and column
  * of a character that the vocabulary lacks. */
 int tokens_encode(const Tokens *k, TokenList *list, const char *name, size_t line, const char *text,
                   size_t length, Error *e);
+
+/* The same of any UTF-8, without mistakes: what the vocabulary lacks is left out and counted, too. */
+int tokens_encode_known(const Tokens *k, TokenList *list, const char *text, size_t length, Error *e);
 
 /* The bytes of a token. */
 const char *tokens_bytes(const Tokens *k, int32_t token, size_t *length);

@@ -40,6 +40,27 @@ static int decide_count(Settings *s, const char *key, size_t value, Error *e)
     return decide_text(s, key, text, e);
 }
 
+/* Words are told by which of them occur (fastText: Joulin et al. 2016), letters by their order. */
+static const char *decide_reading(const JobData *d)
+{
+    TokensKind kind = d->columns.tokens.kind;
+    bool words = kind == TOKENS_WORD || kind == TOKENS_BPE;
+    return words ? "embedding(vocabulary, 64) pool"
+                 : "embedding(vocabulary, 32) lstm(64, bidirectional=true, sequence=false)";
+}
+
+static int decide_text_column(Settings *s, const JobData *d, Error *e)
+{
+    const Columns *k = &d->columns;
+    Text tokens = {0};
+    text_print(&tokens, "%s", tokens_kind_name(k->tokens.kind));
+    if (k->tokens.kind == TOKENS_WORD) text_print(&tokens, "(%zu)", k->tokens.count);
+    int status = tokens.failed ? error_memory(e) : decide_text(s, "tokens", text_end(&tokens), e);
+    if (!status) status = decide_text(s, "text", k->column[k->text].name, e);
+    text_free(&tokens);
+    return status ? status : decide_count(s, "context", k->context, e);
+}
+
 /* Images get one wide layer, tables two. */
 static int decide_net(Settings *s, const JobData *d, Error *e)
 {
@@ -49,7 +70,9 @@ static int decide_net(Settings *s, const JobData *d, Error *e)
         i++;
     size_t width = decide_widths[i].width;
     const char *last = d->rows.classes ? "classes" : "targets";
-    if (d->table)
+    if (columns_is_text(&d->columns))
+        snprintf(net, sizeof net, "%s dense(%s)", decide_reading(d), last);
+    else if (d->table)
         snprintf(net, sizeof net, "dense(%zu) relu dense(%zu) relu dense(%s)", width, width, last);
     else
         snprintf(net, sizeof net, "dense(%zu) relu dense(%s)", width, last);
@@ -93,8 +116,9 @@ static int decide_ignored(Settings *s, const Columns *k, Error *e)
     return status;
 }
 
-static int decide_columns(Settings *s, const Columns *k, Error *e)
+static int decide_columns(Settings *s, const JobData *d, Error *e)
 {
+    const Columns *k = &d->columns;
     Text name = {0};
     JsonWriter w = {.out = &name};
     json_open(&w, '[');
@@ -102,6 +126,7 @@ static int decide_columns(Settings *s, const Columns *k, Error *e)
     json_close(&w, ']');
     int status = name.failed ? error_memory(e) : decide_text(s, "target", text_end(&name), e);
     text_free(&name);
+    if (!status && columns_is_text(k)) status = decide_text_column(s, d, e);
     return status ? status : decide_ignored(s, k, e);
 }
 
@@ -177,7 +202,7 @@ int decide(Settings *s, const JobData *d, Error *e)
 {
     if (d->text.tokens.count && decide_tokens(s, d, e)) return e->status;
     int status = decide_text(s, "task", d->rows.classes ? "classify" : "regress", e);
-    if (!status && d->table) status = decide_columns(s, &d->columns, e);
+    if (!status && d->table) status = decide_columns(s, d, e);
     if (!status) status = decide_net(s, d, e);
     if (!status) status = decide_shape(s, d, e);
     if (!status) status = decide_training(s, d, e);

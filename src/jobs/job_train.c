@@ -63,6 +63,7 @@ static int train_note(Training *t)
     if (!status) status = model_set_note(t->model, "columns", text_end(&columns), t->job->error);
     if (!status && k->classify)
         status = model_set_note(t->model, "class_names", text_end(&classes), t->job->error);
+    if (!status && columns_is_text(k)) status = textdata_note(&k->tokens, t->model, t->job->error);
     text_free(&columns);
     text_free(&classes);
     return status;
@@ -98,10 +99,26 @@ static void train_print_some(Text *out, uint64_t count, const char *one, const c
     text_print(out, " %s", count == 1 ? one : many);
 }
 
+/* "text message: 9,120 different tokens (word), at most 237 a row" */
+static void train_print_column(const Training *t, Text *out)
+{
+    const Columns *k = &t->data.columns;
+    text_print(out, "text ");
+    text_name(out, k->column[k->text].name);
+    text_print(out, ": ");
+    job_print_count(out, k->tokens.count);
+    text_print(out, " different tokens (%s), at most %zu a row", tokens_kind_name(k->tokens.kind),
+               k->context);
+}
+
 static void train_print_inputs(const Training *t, Text *out)
 {
     train_print_some(out, t->data.rows.rows, "row", "rows");
     text_print(out, " · ");
+    if (columns_is_text(&t->data.columns)) {
+        train_print_column(t, out);
+        return;
+    }
     size_t numbers = columns_count(&t->data.columns, COLUMN_NUMBER);
     size_t categories = columns_count(&t->data.columns, COLUMN_CATEGORY);
     if (numbers) train_print_some(out, numbers, "numeric column", "numeric columns");

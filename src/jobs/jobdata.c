@@ -53,7 +53,8 @@ static int jobdata_open_idx(Dataset *rows, const char *const *file, size_t files
 /* What is said about columns does not fit images and texts. */
 static int jobdata_no_columns(const Settings *s, const char *file, const char *what, Error *e)
 {
-    static const char *const keys[] = {"target", "ignore", "missing", "weight", "delimiter", "header"};
+    static const char *const keys[] = {"target", "ignore",    "missing", "weight",
+                                       "text",   "delimiter", "header"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (settings_is_set(s, keys[i]))
             return error_set(e, NUDGE_INPUT,
@@ -88,16 +89,19 @@ static int jobdata_open_text(JobData *d, const Settings *s, const Setting *files
     return status ? status : textdata_open(&d->text, &d->rows, s, files, &d->warnings, e);
 }
 
-/* What is said about text does not fit tables and images. */
-static int jobdata_no_text(const Settings *s, const char *file, Error *e)
+/* What is said about text does not fit images, nor tables without a column of it. */
+static int jobdata_no_text(const Settings *s, const char *file, bool column, Error *e)
 {
-    static const char *const keys[] = {"context", "lines"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (settings_is_set(s, keys[i]))
-            return error_set(e, NUDGE_INPUT,
-                             "%s: %s: is about text; to read %s as text, say of which tokens: "
-                             "tokens=char",
-                             settings_origin(s, keys[i]), keys[i], file);
+    static const char *const keys[] = {"lines", "context", "tokens"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (!settings_is_set(s, keys[i]) || (column && (i || !settings_flag(s, keys[i])))) continue;
+        return error_set(
+            e, NUDGE_INPUT,
+            column ? "%s: %s: is about text files, but in %s a column has the text; leave it out"
+                   : "%s: %s: is about text; to learn from a column of %s, name it: text=COLUMN; to read the "
+                     "file as one text: task=next tokens=char",
+            settings_origin(s, keys[i]), keys[i], file);
+    }
     return NUDGE_OK;
 }
 
@@ -145,8 +149,10 @@ static int jobdata_one_target(const Settings *s, Error *e)
 static int jobdata_infer(JobData *d, const Table *t, const Settings *s, Error *e)
 {
     const char **ignore = NULL, **missing = NULL;
-    InferOptions o = {
-        .target = settings_text(s, "target"), .weight = settings_text(s, "weight"), .task = jobdata_task(s)};
+    InferOptions o = {.target = settings_text(s, "target"),
+                      .weight = settings_text(s, "weight"),
+                      .text = settings_text(s, "text"),
+                      .task = jobdata_task(s)};
     int status = jobdata_one_target(s, e);
     if (!status) status = jobdata_list(s, "ignore", &ignore, &o.ignore_count, e);
     if (!status) status = jobdata_list(s, "missing", &missing, &o.missing_count, e);
@@ -157,6 +163,13 @@ static int jobdata_infer(JobData *d, const Table *t, const Settings *s, Error *e
     return status;
 }
 
+static int jobdata_tokens(JobData *d, const Table *t, const Settings *s, Error *e)
+{
+    size_t context = settings_is_set(s, "context") ? (size_t)settings_integer(s, "context") : 0;
+    return columns_fit_text(&d->columns, t, settings_text(s, "tokens"), settings_origin(s, "tokens"), context,
+                            &d->warnings, e);
+}
+
 static int jobdata_open_table(JobData *d, const char *file, const Settings *s, Error *e)
 {
     CsvOptions options;
@@ -165,6 +178,8 @@ static int jobdata_open_table(JobData *d, const char *file, const Settings *s, E
     int status = jobdata_csv_options(&options, s, e);
     if (status || (status = table_open(&t, file, &options, e))) return status;
     status = jobdata_infer(d, &t, s, e);
+    if (!status) status = jobdata_no_text(s, d->file, columns_is_text(&d->columns), e);
+    if (!status && columns_is_text(&d->columns)) status = jobdata_tokens(d, &t, s, e);
     if (!status) status = columns_dataset(&d->rows, &d->columns, &t, jobdata_real(s), true, &d->warnings, e);
     d->reading = table_bytes(&t);
     table_free(&t);
@@ -196,8 +211,8 @@ int jobdata_open(JobData *d, const Settings *s, Error *e)
     bool idx = train->count > 1;
     d->file = strcmp(file[0], "-") ? file[0] : "stdin";
     if (textdata_is(s, file[0])) return jobdata_open_text(d, s, train, e);
-    if (jobdata_no_text(s, d->file, e)) return e->status;
     if (!idx && jobdata_is_idx(file[0], &idx, e)) return e->status;
+    if (idx && jobdata_no_text(s, d->file, false, e)) return e->status;
     int status = idx ? jobdata_refuse_idx(s, file[0], e) : jobdata_open_table(d, file[0], s, e);
     if (!status && idx) status = jobdata_open_idx(&d->rows, file, train->count, e);
     return status ? status : jobdata_classes(d, s, e);
@@ -329,7 +344,9 @@ int jobdata_columns(Columns *k, const Model *m, Error *e)
 {
     const char *note = model_note(m, "columns");
     *k = (Columns){0};
-    return note ? columns_load(k, note, strlen(note), e) : NUDGE_OK;
+    if (!note || columns_load(k, note, strlen(note), e)) return e->status;
+    if (textdata_columns(k, m, e)) columns_free(k);
+    return e->status;
 }
 
 int jobdata_class_names(const char *const **names, const Columns *k, Error *e)

@@ -18,7 +18,12 @@ bool textdata_is(const Settings *s, const char *file)
     static const char *const endings[] = {".txt", ".txt.gz"};
     static const char *const table[] = {"target", "ignore", "missing", "weight", "delimiter", "header"};
     const char *task = settings_text(s, "task");
-    if (settings_is_set(s, "tokens") || (task && !strcmp(task, "next"))) return true;
+    static const char *const tables[] = {".csv", ".csv.gz", ".tsv", ".tsv.gz"};
+    bool next = task && !strcmp(task, "next");
+    if (settings_is_set(s, "text")) return false;
+    for (size_t i = 0; !next && i < sizeof tables / sizeof *tables; i++)
+        if (textdata_ends(file, tables[i])) return false;
+    if (settings_is_set(s, "tokens") || next) return true;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (settings_is_set(s, table[i])) return false;
     for (size_t i = 0; !task && i < sizeof endings / sizeof *endings; i++)
@@ -91,18 +96,9 @@ int textdata_open(TextData *t, Dataset *rows, const Settings *s, const Setting *
     return textrows_make(rows, &t->tokens, &t->list, &how, name, e);
 }
 
-static int textdata_note(const TextData *t, Model *m, Error *e)
-{
-    Text json = {0};
-    tokens_save(&t->tokens, &json);
-    int status = json.failed ? error_memory(e) : model_set_note(m, "token_list", text_end(&json), e);
-    text_free(&json);
-    return status;
-}
-
 int textdata_suit(TextData *t, Dataset *rows, Model *m, const char *file, Error *e)
 {
-    int status = textdata_note(t, m, e);
+    int status = textdata_note(&t->tokens, m, e);
     if (!status && m->task.positions != rows->targets) {
         TextLayout how = {t->context, t->lines, false, true, t->seed};
         dataset_free(rows);
@@ -122,19 +118,39 @@ void textdata_free(TextData *t)
 
 /* ---- For a model that was trained ---------------------------------------------------------------------------- */
 
-int textdata_tokens(Tokens *k, const Model *m, Error *e)
+static int textdata_take(Tokens *k, const Model *m, Error *e)
 {
     const char *note = model_note(m, "token_list");
-    *k = (Tokens){0};
-    if (!m->task.next) return NUDGE_OK;
+    size_t padding = m->task.padding > 0;
     if (!note)
         return error_set(e, NUDGE_INPUT,
                          "the model was trained on tokens, but has no vocabulary; train it "
                          "with nudge train");
     int status = tokens_load(k, note, strlen(note), e);
-    if (status || (k->count == m->task.vocabulary && k->count == m->task.classes)) return status;
+    bool fits = k->count + padding == m->task.vocabulary && (!m->task.next || k->count == m->task.classes);
+    if (status || fits) return status;
     return error_set(e, NUDGE_INPUT, "the model's vocabulary has %zu tokens, but its net %zu; train it anew",
                      k->count, m->task.vocabulary);
+}
+
+int textdata_tokens(Tokens *k, const Model *m, Error *e)
+{
+    *k = (Tokens){0};
+    return m->task.next ? textdata_take(k, m, e) : NUDGE_OK;
+}
+
+int textdata_columns(Columns *k, const Model *m, Error *e)
+{
+    return columns_is_text(k) ? textdata_take(&k->tokens, m, e) : NUDGE_OK;
+}
+
+int textdata_note(const Tokens *k, Model *m, Error *e)
+{
+    Text json = {0};
+    tokens_save(k, &json);
+    int status = json.failed ? error_memory(e) : model_set_note(m, "token_list", text_end(&json), e);
+    text_free(&json);
+    return status;
 }
 
 static int textdata_lay(Dataset *rows, const Tokens *k, const Model *m, bool train, const char *name,

@@ -3,6 +3,7 @@
 #ifndef JOBS_TEXTDATA_H
 #define JOBS_TEXTDATA_H
 
+#include "data/columns.h"
 #include "data/textrows.h"
 #include "train/model.h"
 
@@ -32,6 +33,10 @@ void textdata_free(TextData *t); /* fine on zeros */
 
 /* The tokens that travel with a model; none (count 0) if it was not trained on text. */
 int textdata_tokens(Tokens *k, const Model *m, Error *e);
+/* Those of its column of text, if it has one. */
+int textdata_columns(Columns *k, const Model *m, Error *e);
+/* Lets tokens travel with a model. */
+int textdata_note(const Tokens *k, Model *m, Error *e);
 
 /* Rows of files; `train`: as the training had them, to be divided the same way. */
 int textdata_load(Dataset *rows, const Tokens *k, const Model *m, const char *const *file, size_t files,

@@ -4,7 +4,7 @@
  * Sequences are [n, t, c], batch first. Names, shapes and initial values of parameters are PyTorch's
  * (MultiheadAttention, TransformerEncoderLayer); with fewer kv_heads than heads in_proj_weight has fewer rows for k
  * and v. A mask says 1 where something may be seen and 0 where not: [n, s] for positions that are padding, or [n, t,
- * s]. An output layer that is tied to the embedding is share(0, dense(n, bias=false)). */
+ * s]; that of a text's padding is where they begin from. An output layer that is tied to the embedding is share(0, dense(n, bias=false)). */
 #include "nn/rows.h"
 
 const Definition nn_attention[] = {
@@ -33,6 +33,15 @@ const Definition nn_attention[] = {
      "the order of GPT-NeoX)",
      0},
 
+    {"layer",
+     "pool(x[n, t, c], by=mean, mask=seen(x)): m = rank(mask) == 0 ? ones(n, t, 1) : mask{n t -> n t 1}; "
+     "count = sum(m, 1); all = rank(mask) == 0; "
+     "y = by == max ? (all ? amax(x, 1) : where(0 < count, amax(where(m, x, -1e30), 1), 0)) "
+     ": by == sum ? (all ? sum(x, 1) : sum(m*x, 1)) : all ? mean(x, 1) : sum(m*x, 1)/max(count, 1); "
+     "reshape(y, n, c)",
+     NULL, "one list of numbers for a sequence: the mean, max or sum of its places; padding does not count",
+     0},
+
     /* ---- Attention ---- */
     {"function",
      "attend(q[.., t, d], k[.., s, d], v[.., s, e], causal=false, mask=1, dropout=0, scale=1/sqrt(d)): "
@@ -56,7 +65,7 @@ const Definition nn_attention[] = {
      "{n kv_heads heads_per_kv t size -> n t (kv_heads heads_per_kv size)}",
      NULL, "several heads side by side; heads_per_kv of them look at the same keys and values", 0},
     {"layer",
-     "attention(x[n, t, c], heads, causal=false, kv_heads=heads, bias=true, rotary=false, dropout=0, mask=1 | "
+     "attention(x[n, t, c], heads, causal=false, kv_heads=heads, bias=true, rotary=false, dropout=0, mask=seen(x) | "
      "w as in_proj_weight[(heads + 2*kv_heads)*size, c] ~ glorot, b as in_proj_bias[(heads + 2*kv_heads)*size] = 0): "
      "x{n t (heads size) -> n t heads size}; wide = heads*size; all = wide + kv_heads*size; "
      "z = bias ? x @ w' + b : x @ w'; "
@@ -68,7 +77,7 @@ const Definition nn_attention[] = {
      "(Ainslie et al. 2023)",
      0},
     {"layer",
-     "cross_attention(x[n, t, c], memory[n, s, d], heads, kv_heads=heads, bias=true, dropout=0, mask=1 | "
+     "cross_attention(x[n, t, c], memory[n, s, d], heads, kv_heads=heads, bias=true, dropout=0, mask=seen(memory) | "
      "w as in_proj_weight[(heads + 2*kv_heads)*size, c] ~ glorot, wq as q_proj_weight[heads*size, c] ~ glorot, "
      "wk as k_proj_weight[kv_heads*size, d] ~ glorot, wv as v_proj_weight[kv_heads*size, d] ~ glorot, "
      "b as in_proj_bias[(heads + 2*kv_heads)*size] = 0): "
@@ -97,7 +106,7 @@ const Definition nn_attention[] = {
      NULL, "a norm by its name", 0},
     {"layer",
      "block(x[n, t, c], heads, mult=4, act=gelu, norm=layernorm, norm_first=true, causal=false, kv_heads=heads, "
-     "bias=true, rotary=false, dropout=0, mask=1): "
+     "bias=true, rotary=false, dropout=0, mask=seen(x)): "
      "a = attention.self_attn(norm_first ? block_norm.norm1(x, norm, bias) : x, "
      "heads, causal, kv_heads, bias, rotary, dropout, mask); "
      "y = x + dropout(a, dropout); y = norm_first ? y : block_norm.norm1(y, norm, bias); "

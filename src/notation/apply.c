@@ -13,7 +13,7 @@ typedef struct Instance {
     Value *value;       /* the arguments as the body sees them; VALUE_NONE: not given */
     BodyDraft draft;
     bool train;
-    const Node *weight;
+    const Node *weight, *mask;
     Body body;
     struct Instance *next; /* in the graph's list */
 } Instance;
@@ -252,6 +252,7 @@ static bool instance_serves(const Evaluation *e, const Instance *s, const Row *r
     if (s->general != row || s->draft.random || (s->draft.mode && s->train != e->context.train)) return false;
     if (enters && s->draft.outer != e->draft) return false;
     if (s->draft.weighed && s->weight != e->context.weight) return false;
+    if (s->draft.masked && s->mask != e->context.mask) return false;
     for (int i = 0; i < row->parameters; i++)
         if (!instance_alike(s->value[i], value[i])) return false;
     return true;
@@ -274,6 +275,7 @@ static Instance *instance_make(Evaluation *e, const Row *row, const Value *value
                     .general = row,
                     .train = e->context.train,
                     .weight = e->context.weight,
+                    .mask = e->context.mask,
                     .draft = {.outer = e->draft}};
     s->value = arena_new(a, (size_t)row->parameters, sizeof *s->value);
     for (int i = 0; i < row->parameters; i++)
@@ -326,6 +328,7 @@ static Value row_call(Evaluation *e, const Row *row, const Value *value)
          d = d->outer) { /* those around the body ask for what it asked for */
         d->mode |= s->draft.mode;
         d->weighed |= s->draft.weighed;
+        d->masked |= s->draft.masked;
     }
     return instance_call(e, s ? s : instance_make(e, row, value), value);
 }

@@ -240,6 +240,13 @@ Node *evaluation_weight(Evaluation *e)
     return e->context.weight ? evaluation_enter(e, e->context.weight, NULL) : NULL;
 }
 
+Node *evaluation_mask(Evaluation *e)
+{
+    for (BodyDraft *d = e->draft; d; d = d->outer)
+        d->masked = true;
+    return e->context.mask ? evaluation_enter(e, e->context.mask, NULL) : NULL;
+}
+
 Node *evaluation_reals(Evaluation *e, Node *x)
 {
     return x->type == TYPE_REAL || x->type == TYPE_SCALAR ? x : graph_cast(e->graph, x, TYPE_REAL);

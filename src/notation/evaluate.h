@@ -15,7 +15,8 @@ typedef struct BodyDraft {
     int count, room;
     Node **given; /* what enters, as nodes of the outer draft */
     Node **place;
-    bool random, mode, weighed; /* the body draws random numbers; asked for `train`; for example weights */
+    bool random, mode, weighed,
+        masked; /* the body draws random numbers; asked for `train`; for weights; for the mask */
 } BodyDraft;
 
 /* An argument to multiply, and what comes of it. */
@@ -71,6 +72,7 @@ Node *evaluation_enter(Evaluation *e, Node *n, BodyDraft *from);
 Node *draft_add(Graph *g, BodyDraft *f, Node *given, Node *place);
 Node *evaluation_seed(Evaluation *e);
 Node *evaluation_weight(Evaluation *e); /* or NULL */
+Node *evaluation_mask(Evaluation *e);   /* or NULL */
 bool evaluation_train(Evaluation *e);
 /* x in shape `to`, by axes of size 1 or repetition; raises where that is not enough. */
 Node *evaluation_fit(Evaluation *e, Node *x, Shape to, const char *name);

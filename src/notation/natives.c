@@ -236,6 +236,17 @@ static Value native_arange(Evaluation *e, const Given *given)
     return value_node(graph_iota(e->graph, shape_of(1, &count), 0));
 }
 
+/* ---- Padding ---- */
+
+/* Where places have been joined or left out since, no one can say which of them are padding. */
+static Value native_seen(Evaluation *e, const Given *given)
+{
+    const Shape s = given_tensor(e, given, 0)->shape;
+    Node *mask = evaluation_mask(e);
+    bool fits = mask && s.rank >= 2 && s.dim[0] == mask->shape.dim[0] && s.dim[1] == mask->shape.dim[1];
+    return fits ? value_node(mask) : value_number(e, 1);
+}
+
 /* ---- Types and shapes of others ---- */
 
 static Value native_cast(Evaluation *e, const Given *given)
@@ -296,6 +307,11 @@ static const NativeRow natives_table[] = {
     {{"arange", "n", "0, 1, ... n - 1"}, NULL, native_arange},
     {{"zeros", "shape..", "0 everywhere"}, NULL, native_zeros},
     {{"ones", "shape..", "1 everywhere"}, NULL, native_ones},
+    {{"seen", "x",
+      "of sequences x [n, t, ..]: 1 at their places and 0 at those of padding, [n, t]; the number 1 where nothing is "
+      "padded"},
+     NULL,
+     native_seen},
     {{"shape", "x", "the sizes, a tuple"}, NULL, native_shape},
     {{"dim", "x axis", "the size of one axis"}, NULL, native_dim},
     {{"rank", "x", "the number of axes"}, NULL, native_rank},

@@ -113,6 +113,8 @@ typedef struct Context {
     bool train;        /* the constant `train` */
     Node *
         weight; /* example weights [n] or NULL: inside a loss, mean(x) and sum(x) without axes weight by them */
+    Node *
+        mask; /* of texts that end before others do: 1 for their tokens, 0 for padding [n, t], which seen(x) gives; or NULL */
     Node *seed;       /* scalar leaf that random primitives use; NULL: one called "seed" is made */
     const char *what; /* what notation_call's text names, for messages: "loss"; NULL: "function" */
 } Context;

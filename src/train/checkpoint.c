@@ -37,8 +37,8 @@ static void sheet_number(Sheet *s, const char *key, double value)
 }
 
 /* Facts are written from the task, whatever the recipe left open. */
-static const char *const sheet_facts[] = {"features", "input",      "task",      "classes",
-                                          "targets",  "vocabulary", "positions", "standardize"};
+static const char *const sheet_facts[] = {"features",   "input",   "task",      "classes",    "targets",
+                                          "vocabulary", "padding", "positions", "standardize"};
 /* What is about this machine or this run's files. */
 static const char *const sheet_local[] = {"init", "isa"};
 
@@ -72,6 +72,7 @@ static void sheet_add_facts(Sheet *s)
     sheet_number(s, "features", (double)task->features);
     sheet_note(s, "input", task->vocabulary ? "tokens" : task->bytes ? "bytes" : "numbers");
     if (task->vocabulary) sheet_number(s, "vocabulary", (double)task->vocabulary);
+    if (task->padding) sheet_number(s, "padding", (double)task->padding);
     if (task->next) sheet_number(s, "positions", (double)task->positions);
     sheet_note(s, "task", task->next ? "next" : task->classify ? "classify" : "regress");
     sheet_number(s, task->classify ? "classes" : "targets",
@@ -300,6 +301,7 @@ static int sheet_take_task(const Safetensors *f, const char *name, Task *task, E
     *task = (Task){.features = sheet_count(f, "features"),
                    .bytes = input && !strcmp(input, "bytes"),
                    .vocabulary = sheet_count(f, "vocabulary"),
+                   .padding = sheet_count(f, "padding"),
                    .next = next,
                    .positions = next ? sheet_count(f, "positions") : 1,
                    .classify = classify,

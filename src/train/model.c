@@ -402,12 +402,13 @@ Task task_of(const Dataset *d, bool standardize)
     return (Task){.features = d->features,
                   .bytes = d->x_type == DATA_U8,
                   .vocabulary = d->vocabulary,
+                  .padding = d->padding,
                   .next = d->next,
                   .positions = d->next ? 0 : 1,
                   .classify = d->classes > 0,
                   .classes = d->classes,
                   .targets = d->classes ? 0 : d->targets,
-                  .standardize = standardize && d->x_type != DATA_U8 && !d->vocabulary};
+                  .standardize = standardize && d->x_type != DATA_U8 && (!d->vocabulary || !d->classes)};
 }
 
 DataType model_real(const Model *m)

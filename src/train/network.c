@@ -250,6 +250,14 @@ static Node *network_rows(Graph *g, Node *x, int64_t from, int64_t to)
     return graph_slice(g, x, begin, step, size);
 }
 
+/* Where the tokens of a text are, and not what fills it up; NULL where nothing does. */
+static Node *network_mask(Building *n, Node *x)
+{
+    if (!n->b->task.padding) return NULL;
+    Node *const given[] = {x, graph_const(n->g, (double)n->b->task.padding)};
+    return network_text(n, "cast(x, real) != padding", 2, (const char *[]){"x", "padding"}, given);
+}
+
 static void network_net(Building *n, Node *x)
 {
     const char *net = settings_text(n->b->settings, "net");
@@ -263,6 +271,7 @@ static void network_net(Building *n, Node *x)
                  .train = n->k->mode == MODE_TRAIN && !n->k->still};
     for (int i = 0; i < n->parts; i++) {
         Node *in = n->parts > 1 ? network_rows(n->g, x, i * rows / n->parts, (i + 1) * rows / n->parts) : x;
+        c.mask = network_mask(n, in);
         n->part[i] = notation_net(&c, net, in, network_see, n);
     }
     n->n->output = n->parts > 1 ? graph_concat(n->g, n->parts, n->part, 0) : n->part[0];

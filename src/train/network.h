@@ -19,11 +19,13 @@ typedef struct Task {
     size_t classes;    /* of a classifier; 0: as many as the net gives */
     size_t targets;    /* numbers in a row of t otherwise; 0: as many as the net gives */
     size_t vocabulary; /* x holds tokens 0..vocabulary-1; 0: it does not */
+    size_t padding;    /* the token that fills up texts shorter than others; 0: there is none */
     bool next;         /* the classes are tokens: t says what comes next in a text */
     size_t
         positions; /* of which it says so: 1, after the last token of a row, or as many as the row has; 0: the net
                         * decides, by one list of numbers for a row or one for each token. 1 without `next` */
-    bool standardize; /* reals come to the net with mean 0 and deviation 1, and targets to the loss */
+    bool
+        standardize; /* reals come to the net with mean 0 and deviation 1, and targets that are numbers to the loss */
 } Task;
 
 typedef enum Mode {

@@ -22,10 +22,16 @@ static const SettingKey setting_table[] = {
     {"header", SETTING_FLAG, .example = "true",
      .help = "the first row has names; by default told from the file"},
     {"weight", SETTING_TEXT, .example = "importance", .help = "a column of example weights"},
+    {"text", SETTING_TEXT, .example = "review",
+     .help =
+         "the column of free text to learn from, which leaves the others out; by default one only if there is no "
+         "other to learn from"},
     {"tokens", SETTING_TEXT, .example = "bpe(1000)",
-     .help = "reads text as char, byte, word, word(N) or bpe(N); by default char for files named .txt"},
+     .help =
+         "reads text as char, byte, word, word(N) or bpe(N); by default char for files named .txt, word for a column of "
+         "text, or char if its texts are short"},
     {"context", SETTING_INTEGER, .least = 1, .most = 1e6, .example = "64",
-     .help = "tokens of a text that the net sees at once"},
+     .help = "tokens of a text that the net sees at once; of a column of text the first ones"},
     {"lines", SETTING_FLAG, .example = "true",
      .help = "each line of a text is a sample of its own; by default the text is one"},
     {"standardize", SETTING_FLAG, "true", .example = "true",

@@ -46,6 +46,15 @@ static const Rows table = {.rank = 1, .shape = {6}, .batch = 8, .batches = 4, .c
     "residual(conv(6, 3, padding=1, bias=false) batchnorm relu conv(6, 3, padding=1, bias=false) batchnorm) " \
     "relu parallel(conv(8, 3, 2, 1, bias=false) batchnorm relu conv(8, 3, padding=1, bias=false) batchnorm, " \
     "conv(8, 1, 2, bias=false) batchnorm, join=add) relu global_avgpool dense(classes)"
+#define IMAGES                                                                                               \
+    "conv(6, 3, padding=same, dilation=2) groupnorm(2) prelu conv(6, 3, groups=6, padding=1) "               \
+    "instancenorm(affine=true) silu avgpool(3, 2, 1) deconv(4, 3, 2, 1, 1) batchnorm gelu "                  \
+    "resize(mode=bilinear) adaptive_avgpool(3) flatten layernorm dense(classes)"
+#define ENCODER                                                                                              \
+    "embedding(vocabulary, 16) sinusoidal repeat(2, block(2, mult=2, act=relu, norm_first=false)) dense(classes)"
+#define LLAMA                                                                                                 \
+    "embedding(vocabulary, 16) repeat(2, block(4, kv_heads=2, mult=2, causal=true, rotary=true, act=swiglu, " \
+    "norm=rmsnorm, bias=false)) rmsnorm share(0, dense(classes, bias=false))"
 #define WORDS "embedding(vocabulary, 6) dense(classes)"
 #define LSTM  "lstm(6, layers=2) flatten dense(classes)"
 #define GRU   "gru(6, layers=2) flatten dense(classes)"
@@ -71,6 +80,9 @@ static const struct Case {
     {"rnn and gru", &series, ELMAN, "optimizer=adam(lr=.01)"},
     {"gpt sgd", &verses, GPT, "optimizer=sgd(lr=.1, momentum=.9) clip=1"},
     {"gpt adamw", &verses, GPT, "optimizer=adamw(lr=3e-3, beta2=.99, weight_decay=.1) clip=1"},
+    {"layers for images", &photos, IMAGES, "optimizer=adam(lr=3e-3)"},
+    {"encoder after norms", &verses, ENCODER, "optimizer=adam(lr=3e-3)"},
+    {"llama tied", &verses, LLAMA, "optimizer=adamw(lr=3e-3)"},
 
     {"sgd", &table, MLP, "optimizer=sgd(lr=.3)"},
     {"sgd weight_decay", &table, MLP, "optimizer=sgd(lr=.3, weight_decay=.01)"},

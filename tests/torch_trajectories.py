@@ -149,6 +149,51 @@ class Block(nn.TransformerEncoderLayer):
         return super().forward(x, src_mask=mask, is_causal=True)
 
 
+class Sines(nn.Module):
+    def forward(self, x):
+        t, d = x.shape[-2:]
+        angle = torch.arange(t)[:, None] / 10000 ** (torch.arange(0, d, 2) / d)
+        return x + torch.stack([angle.sin(), angle.cos()], 2).flatten(1)
+
+
+class Rotated(nn.Module):
+    """Grouped queries, with places as rotations of the complex numbers that the halves of a head make."""
+
+    def __init__(self, width, heads, kv_heads):
+        super().__init__()
+        self.parts = [heads, kv_heads, kv_heads]
+        self.size = width // heads
+        self.in_proj_weight = nn.Parameter(torch.zeros(sum(self.parts) * self.size, width))
+        self.out_proj = nn.Linear(width, width, bias=False)
+
+    def turn(self, x):
+        half = self.size // 2
+        angle = torch.arange(x.shape[2])[:, None] * 10000 ** (-torch.arange(half) / half)
+        z = torch.complex(x[..., :half], x[..., half:]) * torch.polar(torch.ones_like(angle), angle)
+        return torch.cat([z.real, z.imag], -1)
+
+    def forward(self, x):
+        n, t, width = x.shape
+        z = (x @ self.in_proj_weight.T).view(n, t, -1, self.size).transpose(1, 2)
+        q, k, v = z.split(self.parts, 1)
+        y = nn.functional.scaled_dot_product_attention(self.turn(q), self.turn(k), v, is_causal=True, enable_gqa=True)
+        return self.out_proj(y.transpose(1, 2).reshape(n, t, width))
+
+
+class Llama(nn.Module):
+    def __init__(self, width, heads, kv_heads, hidden):
+        super().__init__()
+        self.norm1, self.norm2 = nn.RMSNorm(width, eps=1e-6), nn.RMSNorm(width, eps=1e-6)
+        self.self_attn = Rotated(width, heads, kv_heads)
+        self.linear1 = nn.Linear(width, 2 * hidden, bias=False)
+        self.linear2 = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x):
+        x = x + self.self_attn(self.norm1(x))
+        gate, value = self.linear1(self.norm2(x)).chunk(2, -1)
+        return x + self.linear2(nn.functional.silu(gate) * value)
+
+
 def conv(c, n, size, stride=1, padding=0):
     return nn.Conv2d(c, n, size, stride, padding, bias=False)
 
@@ -209,6 +254,28 @@ def gpt():
         nn.Embedding(13, 16), Positions(12, 16), nn.Sequential(*block), nn.LayerNorm(16), nn.Linear(16, 13))
 
 
+def images():
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3, padding="same", dilation=2), nn.GroupNorm(2, 6), nn.PReLU(),
+        nn.Conv2d(6, 6, 3, padding=1, groups=6), nn.InstanceNorm2d(6, affine=True), nn.SiLU(), nn.AvgPool2d(3, 2, 1),
+        nn.ConvTranspose2d(6, 4, 3, 2, 1, 1), nn.BatchNorm2d(4), nn.GELU(),
+        nn.Upsample(scale_factor=2, mode="bilinear"), nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.LayerNorm(36),
+        nn.Linear(36, 5))
+
+
+def encoder():
+    block = [nn.Sequential(nn.TransformerEncoderLayer(16, 2, 32, 0, "relu", batch_first=True)) for _ in range(2)]
+    return nn.Sequential(nn.Embedding(13, 16), Sines(), nn.Sequential(*block), nn.Linear(16, 13))
+
+
+def llama():
+    block = [nn.Sequential(Llama(16, 4, 2, 32)) for _ in range(2)]
+    net = nn.Sequential(
+        nn.Embedding(13, 16), nn.Sequential(*block), nn.RMSNorm(16, eps=1e-6), nn.Linear(16, 13, bias=False))
+    net[3].weight = net[0].weight
+    return net
+
+
 # ---- Optimizers: a function of the parameters
 
 
@@ -243,6 +310,9 @@ CASES = [
     ("rnn and gru", SERIES, elman, by(optim.Adam, lr=0.01)),
     ("gpt sgd", VERSES, gpt, by(optim.SGD, lr=0.1, momentum=0.9), 1),
     ("gpt adamw", VERSES, gpt, by(optim.AdamW, lr=3e-3, betas=(0.9, 0.99), weight_decay=0.1), 1),
+    ("layers for images", PHOTOS, images, by(optim.Adam, lr=3e-3)),
+    ("encoder after norms", VERSES, encoder, by(optim.Adam, lr=3e-3)),
+    ("llama tied", VERSES, llama, by(optim.AdamW, lr=3e-3)),
 
     ("sgd", TABLE, mlp, by(optim.SGD, lr=0.3)),
     ("sgd weight_decay", TABLE, mlp, by(optim.SGD, lr=0.3, weight_decay=0.01)),

@@ -456,30 +456,39 @@ static Node *network_tree(Graph *g, Node *const *x, int from, int to)
     return a && b ? graph_binary(g, OP_add, a, b) : a ? a : b;
 }
 
-/* Each micro-batch has gradients of its own, from its part of the gradient that reaches the output. */
+/* Each micro-batch has gradients d [parts, count] of its own, from its part of the gradient that reaches the output. */
+static void network_part_gradients(Building *n, int count, Node *const *leaf, Node **d)
+{
+    int64_t rows = (int64_t)n->k->rows;
+    Graph *g = n->g;
+    Node *dy = NULL;
+    autodiff_gradients(g, n->b->scope, n->n->loss, NULL, 1, &n->n->output, &dy);
+    for (int k = 0; dy && k < n->parts; k++) {
+        Node *from = network_rows(g, dy, k * rows / n->parts, (k + 1) * rows / n->parts);
+        autodiff_gradients(g, n->b->scope, n->part[k], from, count, leaf, d + k * count);
+    }
+}
+
+/* Of a batch in one piece, the loss is differentiated as a whole: where its formula was simplified together with the end
+ * of the net (a reshape of a reshape), it does not depend on the output's node. */
 static void network_gradients(Building *n)
 {
-    Network *out = n->n;
-    Graph *g = n->g;
-    NetworkParameter **learnt = arena_new(&g->arena, (size_t)out->parameters, sizeof *learnt);
-    size_t count = (size_t)network_learnt(n, learnt), parts = (size_t)n->parts;
-    int64_t rows = (int64_t)n->k->rows;
-    Node **leaf = arena_new(&g->arena, count, sizeof *leaf),
-         **d = arena_new(&g->arena, count * parts, sizeof *d);
-    Node **share = arena_new(&g->arena, parts, sizeof *share), *dy = NULL;
-    for (size_t i = 0; i < count; i++)
+    NetworkParameter **learnt = arena_new(&n->g->arena, (size_t)n->n->parameters, sizeof *learnt);
+    int count = network_learnt(n, learnt);
+    size_t parts = (size_t)n->parts;
+    Node **leaf = arena_new(&n->g->arena, (size_t)count, sizeof *leaf),
+         **d = arena_new(&n->g->arena, (size_t)count * parts, sizeof *d);
+    Node **share = arena_new(&n->g->arena, parts, sizeof *share);
+    for (int i = 0; i < count; i++)
         leaf[i] = learnt[i]->leaf;
-    autodiff_gradients(g, n->b->scope, out->loss, NULL, 1, &out->output, &dy);
-    for (size_t k = 0; dy && k < parts; k++) {
-        int64_t part = (int64_t)k;
-        Node *from =
-            parts > 1 ? network_rows(g, dy, part * rows / n->parts, (part + 1) * rows / n->parts) : dy;
-        autodiff_gradients(g, n->b->scope, n->part[k], from, (int)count, leaf, d + k * count);
-    }
-    for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < parts; k++)
+    if (n->parts > 1)
+        network_part_gradients(n, count, leaf, d);
+    else
+        autodiff_gradients(n->g, n->b->scope, n->n->loss, NULL, count, leaf, d);
+    for (int i = 0; i < count; i++) {
+        for (int k = 0; k < n->parts; k++)
             share[k] = d[k * count + i];
-        learnt[i]->gradient = network_tree(g, share, 0, n->parts);
+        learnt[i]->gradient = network_tree(n->g, share, 0, n->parts);
     }
 }
 

@@ -635,16 +635,14 @@ static void test_origin(void **state)
 {
     Room *r = *state;
     expect_raise(r, make_with_origin, r, NUDGE_INPUT,
-                 "add: shapes [2, 3] and [4] do not fit; counted from the end, axis 1 has 3 and 4\n"
+                 "net: mine(x)\n"
+                 "     ^ add: shapes [2, 3] and [4] do not fit; counted from the end, axis 1 has 3 and 4\n"
                  "  mine: x + b\n"
-                 "          ^\n"
-                 "  net: mine(x)\n"
-                 "       ^");
+                 "          ^");
     expect_raise(
         r, make_with_long_line, r, NUDGE_INPUT,
-        "' transposes the last two axes; this has shape [4]\n"
-        "  long: ...----------------------------------------------------------------------------...\n"
-        "                                                   ^");
+        "long: ...----------------------------------------------------------------------------...\n"
+        "                                                 ^ ' transposes the last two axes; this has shape [4]");
     r->g->origin = NULL;
 }
 

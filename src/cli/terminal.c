@@ -76,22 +76,28 @@ static void terminal_leave(Terminal *t)
 }
 
 /* The bytes before one that steers a terminal. */
-static size_t terminal_plain(const char *text)
+static size_t terminal_plain(const char *text, const char *end)
 {
-    size_t length = 0;
-    while ((unsigned char)text[length] >= ' ' || text[length] == '\n' || text[length] == '\t')
-        length++;
-    return length;
+    const char *at = text;
+    while (at < end && ((unsigned char)*at >= ' ' || *at == '\n' || *at == '\t'))
+        at++;
+    return (size_t)(at - text);
 }
 
-/* A line for people. Names in it may come from files: what steers a terminal is written as a blank. */
+/* Text for people. Names in it may come from files: what steers a terminal is written as a blank. */
+static void terminal_put(FILE *out, const char *text, size_t length)
+{
+    for (const char *end = text + length; text < end;) {
+        size_t plain = terminal_plain(text, end);
+        fprintf(out, "%.*s%s", (int)plain, text, text + plain < end ? " " : "");
+        text += plain + 1;
+    }
+}
+
 static void terminal_write(FILE *out, const char *text)
 {
-    for (size_t length;; text += length + 1) {
-        length = terminal_plain(text);
-        fprintf(out, "%.*s%s", (int)length, text, text[length] ? " " : "\n");
-        if (!text[length]) return;
-    }
+    terminal_put(out, text, strlen(text));
+    fputc('\n', out);
 }
 
 /* ---- What is shown for each kind of event -------------------------------------------------------------- */
@@ -186,9 +192,15 @@ void terminal_end(Terminal *t)
     if (fflush(t->results)) terminal_note_failure(t);
 }
 
+/* A caret in the second line points into the first, which "nudge: " moves to the right. */
 void terminal_complain(Terminal *t, const char *message)
 {
+    const char *second = message + strcspn(message, "\n");
+    second += *second == '\n';
+    bool points = second[strspn(second, " ")] == '^';
     terminal_leave(t);
     fputs(t->moving ? "\033[31mnudge:\033[0m " : "nudge: ", stderr);
-    terminal_write(stderr, message);
+    terminal_put(stderr, message, (size_t)(second - message));
+    fprintf(stderr, "%s", points ? "       " : "");
+    terminal_write(stderr, second);
 }

@@ -11,28 +11,41 @@ const char *const type_name[] = {"real", "i32", "u8", "scalar"};
 enum { CARET_WIDTH = 76, CARET_LEAD = 40 };
 
 /* The line of the text that `at` is in, cut to a width that fits a terminal, with a caret under the place. */
-static void origin_show(Text *out, const Origin *o)
+static void origin_show(Text *out, const char *indent, const Origin *o)
 {
     const char *place = o->text + o->at, *begin = place, *end = place + strcspn(place, "\n");
     while (begin > o->text && begin[-1] != '\n')
         begin--;
     const char *from = place - begin > CARET_LEAD ? place - CARET_LEAD : begin;
     const char *to = end - from > CARET_WIDTH ? from + CARET_WIDTH : end;
-    text_print(out, "\n  %s: ", o->title);
-    int column = (int)strlen(o->title) + 4 + (from > begin ? 3 : 0) + (int)(place - from);
-    text_print(out, "%s%.*s%s\n%*s^", from > begin ? "..." : "", (int)(to - from), from,
-               to < end ? "..." : "", column, "");
+    size_t start = out->length;
+    text_print(out, "%s%s: %s%.*s", indent, o->title, from > begin ? "..." : "", (int)(place - from), from);
+    int column = out->failed ? 0 : text_width(out->s + start);
+    text_print(out, "%.*s%s\n%*s^", (int)(to - place), place, to < end ? "..." : "", column, "");
+}
+
+/* The text that began it comes first, with the sentence under the place; then, from there inwards, the rows that it
+ * called. */
+static void origin_tell(Text *out, const Origin *at, const char *sentence)
+{
+    while (at && !at->text)
+        at = at->outer;
+    if (!at) return;
+    origin_tell(out, at->outer, sentence);
+    bool first = !out->length;
+    if (!first) text_put(out, '\n');
+    origin_show(out, first ? "" : "  ", at);
+    if (first) text_print(out, " %s", sentence);
 }
 
 _Noreturn void origin_raise(Error *e, const Origin *at, const char *format, va_list args)
 {
     char sentence[ERROR_ROOM];
     vsnprintf(sentence, sizeof sentence, format, args);
-    Text where = {0};
-    for (; at; at = at->outer)
-        if (at->text) origin_show(&where, at);
-    error_set(e, NUDGE_INPUT, "%s%s", sentence, text_end(&where));
-    text_free(&where);
+    Text message = {0};
+    origin_tell(&message, at, sentence);
+    error_set(e, NUDGE_INPUT, "%s", message.length && !message.failed ? message.s : sentence);
+    text_free(&message);
     error_escape(e);
 }
 

@@ -43,6 +43,7 @@ bool nn_takes_images(const char *net)
 Scope *nn_scope(Arena *a)
 {
     Scope *s = scope_new(a, NULL);
+    scope_limit(s, nn_limit);
     const Definition *d;
     for (size_t i = 0; (d = nn_row(i)); i++) {
         const char *name = arena_string(a, d->row, strcspn(d->row, " ("));

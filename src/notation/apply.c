@@ -5,6 +5,7 @@
  * graph whose arguments have the same shapes and constants. */
 #include "notation/evaluate.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef struct Instance {
@@ -52,6 +53,34 @@ static _Noreturn void match_unknown(Evaluation *e, const Row *row, const Argumen
                      row_takes(e, row));
 }
 
+/* "at least 0 and less than 1" */
+static const char *limit_words(Arena *a, const Range *r)
+{
+    char least[NUMBER_ROOM], most[NUMBER_ROOM];
+    const char *from = arena_print(a, "%s %s", r->above ? "more than" : "at least", number_print(least, r->least));
+    const char *to = arena_print(a, "%s %s", r->below ? "less than" : "at most", number_print(most, r->most));
+    if (isinf(r->most)) return from;
+    return isinf(r->least) ? to : arena_print(a, "%s and %s", from, to);
+}
+
+static bool limit_holds(const Range *r, double x)
+{
+    return (r->above ? r->least < x : r->least <= x) && (r->below ? x < r->most : x <= r->most);
+}
+
+void apply_limit(Evaluation *e, const char *row, const char *option, Value v, const Origin *at)
+{
+    char text[NUMBER_ROOM];
+    double number;
+    for (int i = 0; v.kind == VALUE_TUPLE && i < v.count; i++)
+        apply_limit(e, row, option, v.item[i], at);
+    if (!e->scope->limits || !value_constant(v, &number)) return;
+    const Range *r = e->scope->limits(row, option);
+    if (!r || limit_holds(r, number)) return;
+    evaluation_raise(e, at, "%s: %s must be %s, not %s", row, option, limit_words(&e->graph->arena, r),
+                     number_print(text, number));
+}
+
 /* The parameter says what a weight is drawn by: init in weight[n, in] ~ init. */
 static bool row_draws(const Row *row, const char *parameter)
 {
@@ -81,6 +110,7 @@ static void match_put(Evaluation *e, const Row *row, Value *value, int index, co
     if (draws) match_initialiser(e, name, a);
     value[index] = draws ? a->value : value_force(e, a->value);
     if (value[index].kind == VALUE_NONE) value_tensor(e, value[index]); /* raises */
+    apply_limit(e, row->name, name, value[index], a->origin);
 }
 
 /* Named arguments first; the others fill the names left, in order. A name among the first `given` that the row does
@@ -203,6 +233,7 @@ static void row_scale(Evaluation *e, const Row *row, Scaling *s)
     if (row_find(row, s->name) < 0) return;
     Node *x = value_tensor(e, evaluate_entry(e, scope_value(e->scope, s->name)));
     s->product = graph_binary(e->graph, OP_mul, x, s->factor);
+    apply_limit(e, row->name, s->name, value_node(s->product), NULL);
     bind_value(e, s->name, value_node(s->product));
 }
 

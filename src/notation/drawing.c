@@ -57,12 +57,6 @@ Value native_dropout(Evaluation *e, const Given *given)
     Graph *g = e->graph;
     Node *x = given_tensor(e, given, 0);
     double p = given_number(e, given, 1, "p", .5);
-    if (!(p >= 0 && p < 1)) {
-        char text[NUMBER_ROOM];
-        evaluation_raise(e, NULL,
-                         "dropout: p is the share that is dropped, at least 0 and less than 1, not %s",
-                         number_print(text, p));
-    }
     if (!evaluation_train(e) || p == 0) return value_node(x);
     Node *stays = graph_binary(g, OP_le, graph_const(g, p), drawing_node(e, OP_uniform, x->shape));
     return value_node(graph_binary(g, OP_div, graph_binary(g, OP_mul, x, stays), graph_const(g, 1 - p)));

@@ -91,6 +91,8 @@ Value apply_entry(Evaluation *e, const Entry *callee, int given, int count, cons
 void apply_arguments(Evaluation *e, const Entry *callee, const Syntax *s, int given, Argument *argument);
 const Entry *apply_find(Evaluation *e, const Scope *scope, const char *name, bool (*right)(const Entry *),
                         const char *what);
+/* Raises, at the place given, if a value that is known is none that the row's option may be. */
+void apply_limit(Evaluation *e, const char *row, const char *option, Value v, const Origin *at);
 void apply_bind(Evaluation *e, const Node *call);
 int apply_parameter(const Node *call, int input);
 Value evaluate_index(Evaluation *e, const Syntax *s);                             /* subscript.c */

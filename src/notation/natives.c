@@ -130,6 +130,7 @@ double given_number(Evaluation *e, const Given *given, int index, const char *wh
     if (!value_constant(v, &number))
         evaluation_raise(e, NULL, "%s: %s must be a number that is known; this is %s", given->name, what,
                          value_what(e, v));
+    apply_limit(e, given->name, what, v, NULL);
     return number;
 }
 

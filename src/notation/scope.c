@@ -12,7 +12,7 @@ enum { SCOPE_BUCKETS = 8 };
 Scope *scope_new(Arena *a, Scope *outer)
 {
     Scope *s = arena_new(a, 1, sizeof *s);
-    *s = (Scope){.arena = a, .outer = outer};
+    *s = (Scope){.arena = a, .outer = outer, .limits = outer ? outer->limits : NULL};
     s->last = &s->first;
     if (!outer) natives_add(s);
     return s;
@@ -168,6 +168,11 @@ void scope_add_node(Scope *s, const char *name, Node *n)
 void scope_add_number(Scope *s, const char *name, double value)
 {
     scope_set(s, ENTRY_NUMBER, name)->number = value;
+}
+
+void scope_limit(Scope *s, Limits *limits)
+{
+    s->limits = limits;
 }
 
 /* ---- Rows ---- */

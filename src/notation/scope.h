@@ -37,6 +37,7 @@ typedef struct Entry {
 struct Scope {
     Arena *arena;
     Scope *outer;
+    Limits *limits; /* of options, or NULL */
     bool
         closed; /* the scope of a definition: of what lies further out it sees functions, words and numbers only */
     int count, buckets;

@@ -574,15 +574,6 @@ static Node *network_clip(Building *n, Node *gradient)
                 "%s: it turns a gradient g into one of its shape, such as norm(1) or value(.5)", c.title);
 }
 
-/* A learning rate below 0, alone or times a schedule's factor. */
-static bool network_climbs(const Node *lr)
-{
-    if (!lr) return false;
-    if (lr->op == OP_const) return lr->value < 0;
-    return lr->op == OP_neg ||
-           (lr->op == OP_mul && (network_climbs(lr->input[0]) || network_climbs(lr->input[1])));
-}
-
 static void network_update(Building *n, const NetworkParameter *p, Node *t, Node *steps)
 {
     const Setting *group = p->rule.group;
@@ -600,10 +591,6 @@ static void network_update(Building *n, const NetworkParameter *p, Node *t, Node
     Node *lr = NULL;
     notation_call_scaled(&c, optimizer, sizeof given / sizeof *given, given, "lr", n->factor, &lr);
     if (!group) n->n->lr = lr;
-    if (network_climbs(lr))
-        error_raise(&n->b->error, NUDGE_INPUT,
-                    "%s: %s has a negative lr and would learn to be wrong; make it 0 or more", c.title,
-                    optimizer);
     if (n->g->assignments == before)
         error_raise(&n->b->error, NUDGE_INPUT,
                     "%s: %s changes nothing; an optimizer ends with w <- ... or w -= ...", c.title,
@@ -660,9 +647,8 @@ static int64_t network_history(Building *n)
     Context c = {.graph = n->g, .scope = n->b->scope, .title = network_title(n, "optimizer"), .path = ""};
     Value v = notation_call(&c, blueprint_optimizer(n->b), 0, NULL);
     double history = v.kind == VALUE_TENSOR && v.node->op == OP_const ? v.node->value : 0;
-    if (!(history >= 1 && history <= 1000 && history == floor(history)))
-        error_raise(&n->b->error, NUDGE_INPUT, "%s: history is a whole number from 1 to 1000, such as 10",
-                    c.title);
+    if (!(history >= 1 && history == floor(history)))
+        error_raise(&n->b->error, NUDGE_INPUT, "%s: history is a whole number, such as 10", c.title);
     return (int64_t)history;
 }
 

@@ -146,11 +146,44 @@ refuses 4 "no update was made before it" train good.csv net="dense(4) log dense(
 
 "$NUDGE" train - epochs=1 -q -o piped <good.csv || fail "training from standard input"
 
+# What cannot be monitored is said before anything is written.
+refuses 2 'command line: monitor: no figure for classes is called acuracy; did you mean accuracy?' train good.csv monitor=acuracy -o unmade
+refuses 2 'monitor: accuracy is judged by validation rows' train good.csv monitor=accuracy validation=0 -o unmade
+[ ! -e unmade ] || fail "a wrong monitor leaves a run behind"
+
+# A list where one value belongs is shown as it was written.
+recipe 'data: good.csv' 'epochs: ["3"]'
+refuses 2 'recipe.yaml:2: epochs: [3] is a list; write one value, such as 20' train recipe.yaml
+recipe 'data: good.csv' 'shuffle: [yes, no]'
+refuses 2 'shuffle: [yes, no] is a list' train recipe.yaml
+refuses 2 'command line: epochs: [3] is a list' train good.csv epochs=[3]
+
+# Data before the model.
+for job in predict eval explain importance; do
+    refuses 2 "$job: model is a model and stands before its data; the other way round: nudge $job model good.csv" \
+        $job good.csv model
+done
+refuses 2 'nudge predict model/model.safetensors good.csv' predict good.csv model/model.safetensors
+
+# The loss of a number that is standardised is no square of that number, and is not shown as if it were.
+awk -F , '{ print $1 "," $2 }' good.csv >number.csv
+run 0 train number.csv epochs=2 -o number
+has err '· mse (standardised target) ·'
+run 0 eval number
+has out '(mse, standardised target)'
+run 0 explain number --row 1
+has out '(mse: the squared error, standardised target)'
+run 0 train number.csv epochs=2 standardize=false -o plain --json
+has out '"standardised_target":false'
+run 0 eval plain
+lacks out standardised
+
 # ---- Runs
-status=0
-"$NUDGE" train good.csv 'optimizer=sgd(lr=1e30)' net='dense(8) relu dense(classes)' epochs=20 patience=0 -o wild >out 2>err || status=$?
-[ $status = 4 ] || fail "a loss that is NaN: exit status $status: $(cat err)"
+diverging=('optimizer=sgd(lr=1e30)' net='dense(8) relu dense(classes)' epochs=20 patience=0)
+run 4 train good.csv "${diverging[@]}" -o wild
 has err step layer wild/checkpoint.safetensors
+run 4 train good.csv "${diverging[@]}" -o wild2 --json
+has out '"event":"end","status":4,"reason":"diverged","directory":"wild2"' '"message":"loss became'
 [ -s wild/checkpoint.safetensors ] || fail "no checkpoint is left"
 refuses 2 'different nets' train --resume model net='dense(3) relu dense(classes)'
 refuses 2 'folder: holds no run' train --resume folder
@@ -165,5 +198,8 @@ refuses 2 'broken/checkpoint.safetensors' train --resume broken
 printf 'not a model' >broken/model.safetensors
 refuses 2 'broken/model.safetensors' eval broken good.csv
 refuses 2 "its recipe names no file of data; name one after it: piped data.csv" eval piped
+cp -r model changed
+printf '\377' | dd of=changed/model.safetensors bs=1 seek=$(($(wc -c <changed/model.safetensors) - 7)) conv=notrunc status=none
+refuses 2 'changed/model.safetensors: corrupted: numbers in it have changed since it was written' predict changed good.csv
 rm model/recipe.yaml
 refuses 2 'recipe.yaml' eval model

@@ -35,9 +35,27 @@ for file in model.safetensors checkpoint.safetensors log.csv recipe.yaml; do
     cmp "whole/$file" "cut/$file"
 done
 
-# Going on with more epochs than were planned.
-run 0 train --resume cut epochs=17 --json
-has out '"event":"end"' '"epoch":17'
+# Where it goes on is said; so is that nothing is left, and how to have more.
+run 0 train --resume cut
+has err 'nothing is left to do: all 16 epochs are done; to go on: nudge train --resume cut epochs=32'
+run 0 train --resume cut epochs=17 threads=1 --json
+has out '"event":"resume","step":3600,"steps":3825,"epoch":16,"epochs":17' '"event":"end"' '"epoch":17'
+run 0 train data.csv epochs=9 batch=900 patience=1 threads=1 'optimizer=sgd(lr=0)' -o idle
+run 0 train --resume idle threads=1
+has err 'nothing is left to do: no better for 1 epochs; to go on: nudge train --resume idle patience=2'
+
+# A run that ended amid an epoch goes on there, and is in the end what it would have been without an end between.
+short=(threads=1 batch=300 patience=0 validation=0.1 monitor=loss 'average=ema(.9)')
+run 0 train data.csv "${short[@]}" epochs=4 -o straight
+run 0 train data.csv "${short[@]}" steps=10 -o part
+run 0 train --resume part threads=1 epochs=4
+has err 'goes on after step 10 of 24, in epoch 2 of 4' 'epoch 4/4'
+lacks err '5/4'
+"$NUDGE" eval straight data.csv >want && "$NUDGE" eval part data.csv >got && cmp want got
+run 0 train --resume part threads=1 steps=26
+has err 'goes on after step 24 of 26, in epoch 5 of 5' 'epoch 5/5'
+run 0 train --resume part threads=1 batch=600 epochs=7
+has err 'goes on after step 26 of 34, in epoch 5 of 7' 'epoch 7/7'
 
 # Where there is nothing to save, a signal ends the command at once.
 mkfifo in

@@ -589,11 +589,11 @@ static void test_nothing_printed(void **state)
     assert_int_equal(about.st_size, 0);
 }
 
-/* A comma locale, if there is one, changes nothing. */
+/* A locale with a decimal comma changes nothing. LOCPATH says where one has been made for the tests. */
 static void test_locale(void **state)
 {
     (void)state;
-    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8", "fr_FR.utf8"};
+    static const char *const names[] = {"comma", "de_DE.UTF-8", "fr_FR.UTF-8"};
     size_t need[2];
     char *bytes[2];
     bool found = false;
@@ -612,6 +612,7 @@ static void test_locale(void **state)
     assert_memory_equal(bytes[0], bytes[1], need[0]);
     free(bytes[0]);
     free(bytes[1]);
+    assert_true(found || !getenv("LOCPATH"));
     if (!found) skip();
 }
 

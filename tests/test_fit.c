@@ -163,7 +163,7 @@ static void test_epochs_and_steps(void **state)
     } row[] = {
         {"epochs=3 batch=32 validation=0", 3, 9}, /* 32, 32, 26 rows */
         {"epochs=2 batch=1000 validation=0", 2, 2},
-        {"steps=7 batch=32 validation=0", 3, 7}, /* the last epoch is cut short */
+        {"steps=7 batch=32 validation=0", 2, 7}, /* and a third of the next: a longer run goes on there */
         {"steps=6 batch=32 validation=0", 2, 6},
         {"epochs=1 batch=1 validation=.2", 1, 72},
         {"batch=90 validation=0", 100, 100},
@@ -179,7 +179,7 @@ static void test_epochs_and_steps(void **state)
         assert_int_equal(f.progress.epoch, row[i].epoch);
         assert_int_equal(f.progress.step, row[i].step);
         assert_int_equal(m->steps, row[i].step);
-        assert_int_equal(ear.epochs, row[i].epoch);
+        assert_int_equal(ear.epochs, row[i].epoch + (f.progress.row > 0));
         assert_int_equal(ear.starts, 1);
         assert_int_equal(ear.ends, 1);
         fit_free(&f);

@@ -146,7 +146,8 @@ static void test_limits(void **state)
 {
     (void)state;
     static const char *const refused[][2] = {
-        {"optimizer=sgd(lr=-1)", "options: optimizer: sgd(lr=-1)\n                        ^ sgd: lr must be at least 0, not -1"},
+        {"optimizer=sgd(lr=-1)",
+         "options: optimizer: sgd(lr=-1)\n                        ^ sgd: lr must be at least 0, not -1"},
         {"optimizer=adam(lr=-.1) schedule=cosine", "adam: lr must be at least 0, not -0.1"},
         {"optimizer=sgd(lr=.1) schedule=constant(value=-1)", "sgd: lr must be at least 0, not -0.1"},
         {"optimizer=adam(beta1=2)", "adam: beta1 must be at least 0 and less than 1, not 2"},

@@ -114,6 +114,39 @@ static void files(void **state)
     safetensors_close(&f);
 }
 
+/* Whichever byte of the data has changed is noticed; a file without a checksum, as other programs write it, is read. */
+static void checksum(void **state)
+{
+    (void)state;
+    static const char digits[] = "123456789",
+                      header[] = "{\"w\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}";
+    const SafetensorsTensor known = {"digits", SAFETENSORS_U8, 1, {9}, digits};
+    Text out = {0}, plain = {0};
+    Safetensors f;
+    Error e = {0};
+    assert_int_equal(safetensors_write(&out, &known, 1, NULL, 0, &e), NUDGE_OK);
+    assert_int_equal(safetensors_read(&f, "m", out.s, out.length, &e), NUDGE_OK);
+    assert_string_equal(safetensors_note(&f, "crc32"), "cbf43926"); /* the check value of this CRC */
+    safetensors_close(&f);
+    for (size_t i = out.length - 9; i < out.length; i++)
+        for (int bit = 0; bit < 8; bit++) {
+            error_clear(&e);
+            out.s[i] ^= (char)(1 << bit);
+            assert_int_equal(safetensors_read(&f, "m", out.s, out.length, &e), NUDGE_INPUT);
+            assert_non_null(
+                strstr(e.message, "m: corrupted: numbers in it have changed since it was written"));
+            out.s[i] ^= (char)(1 << bit);
+        }
+    error_clear(&e);
+    uint64_t length = sizeof header - 1;
+    text_append(&plain, (const char *)&length, sizeof length);
+    text_append(&plain, header, sizeof header - 1);
+    text_put(&plain, 7);
+    assert_int_equal(safetensors_read(&f, "m", plain.s, plain.length, &e), NUDGE_OK);
+    safetensors_close(&f);
+    text_free(&out), text_free(&plain);
+}
+
 /* Every type, at its ends. */
 static void types(void **state)
 {
@@ -320,9 +353,9 @@ static void allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip),      cmocka_unit_test(files),           cmocka_unit_test(types),
-        cmocka_unit_test(refuses_headers), cmocka_unit_test(refuses_lengths), cmocka_unit_test(damage),
-        cmocka_unit_test(allocations),
+        cmocka_unit_test(round_trip), cmocka_unit_test(checksum),        cmocka_unit_test(files),
+        cmocka_unit_test(types),      cmocka_unit_test(refuses_headers), cmocka_unit_test(refuses_lengths),
+        cmocka_unit_test(damage),     cmocka_unit_test(allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -217,7 +217,7 @@ static void refuses(void **state)
          "r.yaml:4: task: \"clasify\" is not one of classify, regress, next; did you mean classify?"},
         {"dtype", "bf16", "r.yaml:4: dtype: \"bf16\" is not one of float32, float64"},
         {"net", "[\"dense(4)\", \"relu\"]",
-         "r.yaml:4: net: is a list; write one text, such as dense(32) relu dense(classes)"},
+         "r.yaml:4: net: [dense(4), relu] is a list; write one text, such as dense(32) relu dense(classes)"},
         {"epochs.more", "1", "r.yaml:4: epochs: has no part more; write it with a value such as 20"},
         {"ignore", "[a, b", "r.yaml:4: ignore: the list [a, b does not end with its closing ]"},
         {"ignore", "[a], b", "r.yaml:4: ignore: the list [a], b does not end with its closing ]"},

@@ -153,6 +153,7 @@ static const struct {
     {"piece", true, terminal_piece},
     {"result", true, terminal_result},
     {"start", false, terminal_message},
+    {"resume", false, terminal_message},
     {"warning", false, terminal_warning},
     {"epoch", false, terminal_epoch},
     {"progress", false, terminal_progress},

@@ -93,6 +93,26 @@ void safetensors_floats(const SafetensorsTensor *t, float *out)
             out[i] = (float)safetensors_value(t, i);
 }
 
+/* ---- Checksum --------------------------------------------------------------------------------------------- */
+
+static const char safetensors_checksum[] = "crc32";
+enum { CRC_ROOM = 9 };
+
+/* The CRC-32 of gzip and zip (ISO 3309), of one byte after another: starts at 0, goes on from what it was. */
+static uint32_t crc_update(uint32_t crc, const unsigned char *bytes, size_t count)
+{
+    uint32_t table[256];
+    for (uint32_t i = 0; i < 256; i++) {
+        table[i] = i;
+        for (int bit = 0; bit < 8; bit++)
+            table[i] = table[i] & 1 ? table[i] >> 1 ^ 0xEDB88320u : table[i] >> 1;
+    }
+    crc = ~crc;
+    for (size_t i = 0; i < count; i++)
+        crc = crc >> 8 ^ table[(crc ^ bytes[i]) & 255];
+    return ~crc;
+}
+
 /* ---- Reading ---------------------------------------------------------------------------------------------- */
 
 enum { SAFETENSORS_LENGTH = 8, SAFETENSORS_HEADER_MOST = 100 * 1000 * 1000 /* as other readers have it */ };
@@ -228,6 +248,7 @@ static void safetensors_read_notes(SafetensorsReader *r, const JsonValue *notes)
     for (const JsonValue *note = notes->first; note; note = note->next) {
         if (note->kind != JSON_STRING)
             safetensors_corrupted(r, notes, "the metadata has a value that is no string");
+        if (!strcmp(note->key, safetensors_checksum)) continue; /* of this file only */
         r->f->note[r->f->notes++] = (SafetensorsNote){note->key, note->string};
     }
 }
@@ -262,6 +283,20 @@ static void safetensors_check_cover(SafetensorsReader *r)
                             r->size);
 }
 
+/* Files of other programs have no checksum. */
+static void safetensors_check_sum(SafetensorsReader *r)
+{
+    const char *want = safetensors_note(r->f, safetensors_checksum);
+    char is[CRC_ROOM];
+    if (!want) return;
+    snprintf(is, sizeof is, "%08" PRIx32,
+             crc_update(0, (const unsigned char *)r->bytes + r->data, r->size - r->data));
+    if (strcmp(is, want))
+        safetensors_damaged(
+            r, "corrupted: numbers in it have changed since it was written (their CRC-32 is %s, not %.20s)",
+            is, want);
+}
+
 static void safetensors_build(void *context)
 {
     SafetensorsReader *r = context;
@@ -279,6 +314,7 @@ static void safetensors_build(void *context)
             safetensors_read_tensor(r, info);
     }
     safetensors_check_cover(r);
+    safetensors_check_sum(r);
 }
 
 int safetensors_read(Safetensors *f, const char *name, const void *bytes, size_t size, Error *e)
@@ -341,12 +377,18 @@ static void safetensors_describe(JsonWriter *w, const SafetensorsTensor *t, size
     json_close(w, '}');
 }
 
-static void safetensors_describe_notes(JsonWriter *w, const SafetensorsNote *note, size_t notes)
+static void safetensors_describe_notes(JsonWriter *w, const SafetensorsNote *note, size_t notes,
+                                       const SafetensorsTensor *tensor, size_t count)
 {
-    if (!notes) return;
+    uint32_t crc = 0;
+    char text[CRC_ROOM];
+    for (size_t i = 0; i < count; i++)
+        crc = crc_update(crc, tensor[i].data, safetensors_bytes(&tensor[i]));
+    snprintf(text, sizeof text, "%08" PRIx32, crc);
     json_key(w, "__metadata__"), json_open(w, '{');
     for (size_t i = 0; i < notes; i++)
         json_key(w, note[i].key), json_string(w, note[i].value);
+    json_key(w, safetensors_checksum), json_string(w, text);
     json_close(w, '}');
 }
 
@@ -359,7 +401,7 @@ static void safetensors_write_header(Text *out, const SafetensorsTensor *tensor,
     text_append(out, (const char *)&length, sizeof length);
     JsonWriter w = {.out = out};
     json_open(&w, '{');
-    safetensors_describe_notes(&w, note, notes);
+    safetensors_describe_notes(&w, note, notes, tensor, count);
     for (size_t i = 0; i < count; at += safetensors_bytes(&tensor[i++]))
         safetensors_describe(&w, &tensor[i], at);
     json_close(&w, '}');

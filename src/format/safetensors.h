@@ -54,7 +54,7 @@ void safetensors_floats(const SafetensorsTensor *t, float *out); /* each rounded
 typedef struct Safetensors {
     SafetensorsTensor *tensor; /* in the order of the header */
     size_t count;
-    SafetensorsNote *note; /* the metadata */
+    SafetensorsNote *note; /* the metadata, without the checksum */
     size_t notes;
     const struct JsonValue *header;
     Arena arena;
@@ -71,7 +71,8 @@ const char *safetensors_note(const Safetensors *f, const char *key);            
 
 /* ---- Writing ----
  * Tensors in the order given, under different names. The same arguments give the same bytes. The data begins at a
- * multiple of 8 bytes and leaves no gaps, so put types of larger elements first where alignment matters. */
+ * multiple of 8 bytes and leaves no gaps, so put types of larger elements first where alignment matters. The metadata
+ * gets a note "crc32", the CRC-32 of the data as eight hexadecimal digits, which reading compares where it is there. */
 
 int safetensors_write(Text *out, const SafetensorsTensor *tensor, size_t count, const SafetensorsNote *note,
                       size_t notes, Error *e);

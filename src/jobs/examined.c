@@ -10,12 +10,6 @@
 
 /* ---- Opening ----------------------------------------------------------------------------------------------- */
 
-static bool examined_is_model(const char *path)
-{
-    const char *dot = strrchr(path, '.');
-    return path_is_directory(path) || (dot && !strcmp(dot, ".safetensors"));
-}
-
 static int examined_recipe_model(Examined *x)
 {
     Error *e = x->job->error;
@@ -69,9 +63,10 @@ static void examined_take_judged(Examined *x)
 static int examined_open_either(Examined *x, Job *job, bool double_precision, int (*open)(Judged *, Job *))
 {
     *x = (Examined){.job = job};
-    if (!job->operands || !examined_is_model(job->operand[0]))
-        return examined_open_recipe(x, double_precision);
-    int status = examined_refuse_settings(x);
+    int status = job_refuse_swapped(job);
+    if (status) return status;
+    if (!job->operands || !path_is_model(job->operand[0])) return examined_open_recipe(x, double_precision);
+    status = examined_refuse_settings(x);
     if (!status) status = open(&x->judged, job);
     examined_take_judged(x);
     return status;

@@ -111,6 +111,8 @@ void explain_json(const Explanation *x, JsonWriter *w)
     explain_json_number(w, "step", (double)x->step);
     explain_json_number(w, "row", (double)x->row + 1);
     explain_json_number(w, "loss", x->loss);
+    json_key(w, "standardised_target");
+    json_flag(w, model_scales_targets(x->examined->model));
     explain_json_numbers(w, "target", x->target);
     explain_json_numbers(w, "prediction", x->prediction);
     explain_json_numbers(w, "output_gradient", x->arriving);

@@ -113,7 +113,8 @@ static void explain_print_row(const Explanation *x, Text *out)
     explain_put_predicted(x, out);
     text_print(out, "   loss ");
     numeral_print(out, x->loss);
-    text_print(out, " (%s%s%s)\n", blueprint_loss(x->probe.blueprint), note ? ": " : "", note ? note : "");
+    text_print(out, " (%s%s%s%s)\n", blueprint_loss(x->probe.blueprint), note ? ": " : "", note ? note : "",
+               model_scales_targets(x->examined->model) ? ", standardised target" : "");
 }
 
 void explain_print_where(const Examined *x, size_t step, Text *out)

@@ -3,6 +3,7 @@
 
 #include "jobs/arguments.h"
 #include "jobs/guide.h"
+#include "jobs/paths.h"
 #include <math.h>
 #include <string.h>
 
@@ -94,6 +95,27 @@ void job_print_count(Text *out, uint64_t count)
     } else {
         text_print(out, "%u", (unsigned)count);
     }
+}
+
+/* ---- Operands in the wrong order ----------------------------------------------------------------------- */
+
+/* A run that was written, or a file of weights. */
+static bool job_is_model(const char *path)
+{
+    Text file = {0};
+    if (path_is_directory(path)) path_within(&file, path, "model.safetensors");
+    bool is = path_is_model(path) && path_exists(file.length && !file.failed ? file.s : path);
+    text_free(&file);
+    return is;
+}
+
+int job_refuse_swapped(Job *job)
+{
+    const char *const *word = job->operand;
+    if (job->operands < 2 || path_is_model(word[0]) || !job_is_model(word[1])) return NUDGE_OK;
+    return error_set(job->error, NUDGE_INPUT,
+                     "%s: %s is a model and stands before its data; the other way round: nudge %s %s %s",
+                     job->command->name, word[1], job->command->name, word[1], word[0]);
 }
 
 /* ---- nudge_job ----------------------------------------------------------------------------------------- */

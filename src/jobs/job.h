@@ -46,6 +46,9 @@ const char *job_option(const Job *job, const char *name);
 /* A whole number given for an option. NUDGE_INPUT if it is none, or not within least..most. */
 int job_count(Job *job, const char *option, size_t least, size_t most, size_t *value);
 
+/* NUDGE_INPUT if the data stands before the model. */
+int job_refuse_swapped(Job *job);
+
 /* Tells the listener. job_event hands on what a trainer says; job_say is for a job's own words: kind, the text for
  * people, and the same for programs: the members of a JSON object, written into what job_begin began.
  *     JsonWriter w = job_begin(&json, "end");

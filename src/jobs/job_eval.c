@@ -15,8 +15,9 @@ static int eval_say(Job *job, const Judged *j, double loss, const Metrics *m)
     Text text = {0}, json = {0};
     char number[NUMBER_ROOM];
     judged_print(j, &text);
-    text_print(&text, ": loss %s (%s)\n", number_print_short(number, loss, 5),
-               settings_text(&j->model->settings, "loss"));
+    text_print(&text, ": loss %s (%s%s)\n", number_print_short(number, loss, 5),
+               settings_text(&j->model->settings, "loss"),
+               model_scales_targets(j->model) ? ", standardised target" : "");
     metrics_text(m, j->names, &text);
     double bits = j->tokens.count ? eval_bits(j, m) : (double)NAN;
     if (j->tokens.count) text_print(&text, "bits_per_byte     %10s\n", number_print_short(number, bits, 4));
@@ -27,6 +28,8 @@ static int eval_say(Job *job, const Judged *j, double loss, const Metrics *m)
     json_string(&w, j->file.s ? j->file.s : "");
     json_key(&w, "loss");
     json_number(&w, loss);
+    json_key(&w, "standardised_target");
+    json_flag(&w, model_scales_targets(j->model));
     metrics_json(m, j->names, &w);
     if (j->tokens.count) json_key(&w, "bits_per_byte"), json_number(&w, bits);
     return job_say(job, "result", &text, &w);

@@ -78,6 +78,7 @@ static int train_model(Training *t)
     if (!status) status = jobdata_measure(&t->data, t->model, e);
     if (!status) status = jobdata_class_names(&t->names, &t->data.columns, e);
     if (!status && t->data.table) status = train_note(t);
+    if (!status) status = fit_check(t->model, t->data.held || t->data.validation.rows, e);
     return status ? status : job_warn(t->job, &t->data.warnings);
 }
 
@@ -185,8 +186,9 @@ static void train_print_model(const Training *t, Text *out)
     const Settings *s = &t->settings;
     text_print(out, "net %s · ", settings_text(s, "net"));
     train_print_some(out, t->model->parameters, "parameter", "parameters");
-    text_print(out, " · %s · %s · batch %s · seed %s · ", settings_text(s, "loss"),
-               settings_text(s, "optimizer"), settings_text(s, "batch"), settings_text(s, "seed"));
+    text_print(out, " · %s%s · %s · batch %s · seed %s · ", settings_text(s, "loss"),
+               model_scales_targets(t->model) ? " (standardised target)" : "", settings_text(s, "optimizer"),
+               settings_text(s, "batch"), settings_text(s, "seed"));
     train_print_some(out, (uint64_t)settings_integer(s, "threads"), "thread", "threads");
 }
 
@@ -218,6 +220,8 @@ static int train_say_start(Training *t)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (settings_is_set(&t->settings, texts[i]))
             train_json_text(&w, texts[i], settings_text(&t->settings, texts[i]));
+    json_key(&w, "standardised_target");
+    json_flag(&w, model_scales_targets(t->model));
     train_json_count(&w, "batch", (uint64_t)settings_integer(&t->settings, "batch"));
     train_json_count(&w, "seed", (uint64_t)settings_integer(&t->settings, "seed"));
     train_json_count(&w, "parameters", t->model->parameters);
@@ -225,15 +229,62 @@ static int train_say_start(Training *t)
     return job_say(t->job, "start", &text, &w);
 }
 
+/* ---- A run that goes on -------------------------------------------------------------------------------- */
+
+/* "--resume runs/iris", as it is to be typed. */
+static void train_print_resume(Training *t, Text *out)
+{
+    text_print(out, "nudge train --resume ");
+    path_quote(out, text_end(&t->directory));
+}
+
+/* Nothing is left: because all epochs or steps are done, or because none of the last ones was better. */
+static void train_print_over(Training *t, const nudge_event *start, bool patient, Text *out)
+{
+    bool steps = settings_is_set(&t->settings, "steps");
+    const char *key = patient ? "patience" : steps ? "steps" : "epochs";
+    unsigned long long count = patient ? t->fit.progress.waited : steps ? start->steps : start->epochs;
+    text_print(out,
+               patient ? "nothing is left to do: no better for %llu epochs; to go on: "
+               : steps ? "nothing is left to do: all %llu steps are done; to go on: "
+                       : "nothing is left to do: all %llu epochs are done; to go on: ",
+               count);
+    train_print_resume(t, out);
+    text_print(out, " %s=%llu", key, 2 * count);
+}
+
+/* Where a resumed run goes on, or that it does not. */
+static int train_say_resumed(Training *t, const nudge_event *start)
+{
+    Text text = {0}, json = {0};
+    const Progress *p = &t->fit.progress;
+    uint64_t patience = (uint64_t)settings_integer(&t->settings, "patience");
+    bool patient = patience && !p->row && p->waited >= patience, over = p->step >= start->steps;
+    if (patient || over)
+        train_print_over(t, start, !over, &text);
+    else
+        text_print(&text, "goes on after step %llu of %llu, in epoch %llu of %llu",
+                   (unsigned long long)p->step, (unsigned long long)start->steps,
+                   (unsigned long long)p->epoch + 1, (unsigned long long)start->epochs);
+    JsonWriter w = job_begin(&json, "resume");
+    train_json_count(&w, "step", p->step);
+    train_json_count(&w, "steps", start->steps);
+    train_json_count(&w, "epoch", p->epoch);
+    train_json_count(&w, "epochs", start->epochs);
+    return job_say(t->job, "resume", &text, &w);
+}
+
 /* What the trainer says of epochs and checkpoints; how it begins and ends is said here. A checkpoint is no news to
  * people. */
 static int train_hear(void *context, const nudge_event *event)
 {
-    Job *job = context;
+    Training *t = context;
     nudge_event told = *event;
+    bool start = !strcmp(event->kind, "start");
+    if (start && t->fit.resume) train_say_resumed(t, event);
     if (!strcmp(event->kind, "checkpoint")) told.text = "";
-    if (strcmp(event->kind, "start") && strcmp(event->kind, "end")) job_event(job, &told);
-    return job->stopped;
+    if (!start && strcmp(event->kind, "end")) job_event(t->job, &told);
+    return t->job->stopped;
 }
 
 /* "accuracy 96.7 % (always saying setosa: 33.3 %)" */
@@ -265,7 +316,7 @@ static void train_print_next(Training *t, Text *out)
 static void train_print_end(Training *t, Text *out)
 {
     const Progress *p = &t->fit.progress;
-    unsigned long long best = p->best_epoch, epochs = p->epoch;
+    unsigned long long best = p->best_epoch, epochs = p->epoch + (p->row > 0);
     if (t->fit.patient)
         text_print(out, "stopped: no better for %s epochs; ", settings_text(&t->settings, "patience"));
     else
@@ -281,9 +332,32 @@ static void train_print_end(Training *t, Text *out)
 
 static void train_print_stopped(Training *t, Text *out)
 {
-    text_print(out, "stopped at step %llu, in epoch %llu; to go on: nudge train --resume ",
-               (unsigned long long)t->fit.progress.step, (unsigned long long)t->fit.progress.epoch + 1);
-    path_quote(out, text_end(&t->directory));
+    text_print(out,
+               "stopped at step %llu, in epoch %llu; to go on: ", (unsigned long long)t->fit.progress.step,
+               (unsigned long long)t->fit.progress.epoch + 1);
+    train_print_resume(t, out);
+}
+
+static void train_json_end(Training *t, int status, const char *reason, JsonWriter *w)
+{
+    const Progress *p = &t->fit.progress;
+    train_json_count(w, "status", (uint64_t)status);
+    train_json_text(w, "reason", reason);
+    train_json_text(w, "directory", text_end(&t->directory));
+    train_json_count(w, "step", p->step);
+    train_json_count(w, "epoch", p->epoch + (p->row > 0));
+    train_json_count(w, "best_epoch", p->best_epoch);
+}
+
+/* People read the message of the error. */
+static int train_say_failed(Training *t, int status)
+{
+    Text text = {0}, json = {0};
+    JsonWriter w = job_begin(&json, "end");
+    train_json_end(t, status, status == NUDGE_DIVERGED ? "diverged" : "failed", &w);
+    train_json_text(&w, "message", t->job->error->message);
+    job_say(t->job, "end", &text, &w);
+    return status;
 }
 
 static int train_say_end(Training *t)
@@ -292,11 +366,7 @@ static int train_say_end(Training *t)
     Text text = {0}, json = {0};
     f->stopped ? train_print_stopped(t, &text) : train_print_end(t, &text);
     JsonWriter w = job_begin(&json, "end");
-    train_json_text(&w, "reason", f->stopped ? "stopped" : f->patient ? "patience" : "done");
-    train_json_text(&w, "directory", text_end(&t->directory));
-    train_json_count(&w, "step", f->progress.step);
-    train_json_count(&w, "epoch", f->progress.epoch);
-    train_json_count(&w, "best_epoch", f->progress.best_epoch);
+    train_json_end(t, NUDGE_OK, f->stopped ? "stopped" : f->patient ? "patience" : "done", &w);
     json_key(&w, "seconds");
     json_number(&w, f->seconds);
     json_key(&w, "loss");
@@ -314,10 +384,10 @@ static int train_fit(Training *t)
                    .directory = text_end(&t->directory),
                    .resume = job_option(t->job, "resume") != NULL,
                    .listener = train_hear,
-                   .context = t->job,
+                   .context = t,
                    .names = t->names};
     int status = fit_run(t->model, &t->fit, t->job->error);
-    if (!status) status = train_say_end(t);
+    status = status ? train_say_failed(t, status) : train_say_end(t);
     fit_free(&t->fit);
     return status;
 }

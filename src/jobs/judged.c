@@ -12,7 +12,8 @@ int judged_open_model(Judged *j, Job *job)
 {
     *j = (Judged){0};
     Error *e = job->error;
-    int status = decide_threads(&job->given, e);
+    int status = job_refuse_swapped(job);
+    if (!status) status = decide_threads(&job->given, e);
     if (!status) status = model_open(&j->model, job->operand[0], &job->given, e);
     if (!status) status = jobdata_columns(&j->columns, j->model, e);
     if (!status) status = textdata_tokens(&j->tokens, j->model, e);

@@ -87,6 +87,12 @@ bool path_is_directory(const char *path)
     return !stat(path, &s) && S_ISDIR(s.st_mode);
 }
 
+bool path_is_model(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return path_is_directory(path) || (dot && !strcmp(dot, ".safetensors"));
+}
+
 bool path_exists(const char *path)
 {
     struct stat s;

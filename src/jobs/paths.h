@@ -21,6 +21,7 @@ int path_from(Text *out, const char *directory, const char *path, Error *e);
 int path_to(Text *out, const char *directory, const char *path, Error *e);
 
 bool path_is_directory(const char *path);
+bool path_is_model(const char *path); /* by its look: a directory, or a name that ends in .safetensors */
 bool path_exists(const char *path);
 
 /* As a word that a shell reads back: in quotes only if it must be. */

@@ -6,11 +6,26 @@
 #include <math.h>
 #include <string.h>
 
-#define AT_LEAST(a) {a, HUGE_VAL, false, false}
-#define MORE_THAN(a) {a, HUGE_VAL, true, false}
-#define BETWEEN(a, b) {a, b, true, true} /* without both */
-#define SHARE {0, 1, false, true}        /* of a whole that must not be all of it */
-#define UNIT {0, 1, false, false}
+#define AT_LEAST(a)                                                                                          \
+    {                                                                                                        \
+        a, HUGE_VAL, false, false                                                                            \
+    }
+#define MORE_THAN(a)                                                                                         \
+    {                                                                                                        \
+        a, HUGE_VAL, true, false                                                                             \
+    }
+#define BETWEEN(a, b)                                                                                        \
+    {                                                                                                        \
+        a, b, true, true                                                                                     \
+    } /* without both */
+#define SHARE                                                                                                \
+    {                                                                                                        \
+        0, 1, false, true                                                                                    \
+    } /* of a whole that must not be all of it */
+#define UNIT                                                                                                 \
+    {                                                                                                        \
+        0, 1, false, false                                                                                   \
+    }
 
 static const struct {
     const char *options; /* divided by blanks */

@@ -57,7 +57,8 @@ static _Noreturn void match_unknown(Evaluation *e, const Row *row, const Argumen
 static const char *limit_words(Arena *a, const Range *r)
 {
     char least[NUMBER_ROOM], most[NUMBER_ROOM];
-    const char *from = arena_print(a, "%s %s", r->above ? "more than" : "at least", number_print(least, r->least));
+    const char *from =
+        arena_print(a, "%s %s", r->above ? "more than" : "at least", number_print(least, r->least));
     const char *to = arena_print(a, "%s %s", r->below ? "less than" : "at most", number_print(most, r->most));
     if (isinf(r->most)) return from;
     return isinf(r->least) ? to : arena_print(a, "%s and %s", from, to);

@@ -134,6 +134,16 @@ bool course_ends_epoch(const Course *c, const Progress *p)
     return c->rows - p->row <= c->batch_rows;
 }
 
+void course_begin(Course *c, const Progress *p)
+{
+    uint64_t each = course_epoch_steps(c), done = (p->row + c->batch_rows - 1) / c->batch_rows;
+    uint64_t left = c->steps > p->step ? c->steps - p->step : 0;
+    if (settings_is_set(&c->m->settings, "steps"))
+        c->epochs = p->epoch + (done + left + each - 1) / each;
+    else
+        c->steps = p->step + (c->epochs > p->epoch ? (c->epochs - p->epoch) * each - done : 0);
+}
+
 void course_take(Course *c, const Progress *p)
 {
     if (c->turned != p->epoch + 1) {

@@ -41,6 +41,9 @@ typedef struct Course {
 int course_open(Course *c, Model *m, const Dataset *data, const size_t *order, size_t rows, Error *e);
 void course_close(Course *c);
 
+/* From p on, epochs that the settings ask for are counted as p counts them, whatever the batches before it were. */
+void course_begin(Course *c, const Progress *p);
+
 /* The steps of one epoch, and whether the step after p is the last of its epoch. */
 uint64_t course_epoch_steps(const Course *c);
 bool course_ends_epoch(const Course *c, const Progress *p);

@@ -74,19 +74,26 @@ static int fit_rows(Fitting *t)
     return NUDGE_OK;
 }
 
-static int fit_choose_monitor(Fitting *t)
+/* NULL: the loss. */
+static int fit_find_monitor(const Model *m, bool held, const MetricsFigure **monitor, Error *e)
 {
-    const Settings *s = &t->m->settings;
-    const char *name = settings_text(s, "monitor");
-    t->patience = (uint64_t)settings_integer(s, "patience");
+    const Settings *s = &m->settings;
+    const char *name = settings_text(s, "monitor"), *origin = settings_origin(s, "monitor");
+    *monitor = NULL;
     if (!strcmp(name, "loss")) return NUDGE_OK;
     Error why = {0};
-    if (metrics_find(name, model_metrics(t->m), &t->monitor, &why))
-        return error_set(t->error, why.status, "%s: monitor: %s", settings_origin(s, "monitor"), why.message);
-    if (t->held) return NUDGE_OK;
-    return error_set(t->error, NUDGE_INPUT,
+    if (metrics_find(name, model_metrics(m), monitor, &why))
+        return error_set(e, why.status, "%s: monitor: %s", origin, why.message);
+    if (held) return NUDGE_OK;
+    return error_set(e, NUDGE_INPUT,
                      "%s: monitor: %s is judged by validation rows, and there are none; set validation=0.1",
-                     settings_origin(s, "monitor"), name);
+                     origin, name);
+}
+
+int fit_check(const Model *m, bool held, Error *e)
+{
+    const MetricsFigure *monitor;
+    return fit_find_monitor(m, held, &monitor, e);
 }
 
 static int fit_paths(Fitting *t)
@@ -172,7 +179,7 @@ static void fit_drop_anchor(Fitting *t)
     t->lowered = false;
 }
 
-static int fit_check(Fitting *t)
+static int fit_check_weights(Fitting *t)
 {
     return store_broken(&t->m->store) ? fit_diverged(t, 0) : NUDGE_OK;
 }
@@ -238,7 +245,8 @@ static int fit_end_epoch(Fitting *t)
         status = fit_judge(t, course_loss(&t->course, &t->now), validation_loss, t->held ? &metrics : NULL);
     average_give_back(&t->average);
     metrics_free(&metrics);
-    course_end_epoch(&t->now);
+    /* The last step may be amid an epoch: a longer run goes on from there. */
+    if (t->now.row >= t->course.rows) course_end_epoch(&t->now);
     return status;
 }
 
@@ -259,7 +267,7 @@ static int fit_after(Fitting *t, double loss, bool row, bool ends)
     if (!status && told && !ends) report_progress(&t->report, &t->now, course_loss(&t->course, &t->now));
     if (!status && ends) status = fit_end_epoch(t);
     if (!status && t->f->directory && report_seconds(&t->report) - t->saved > FIT_SAVE) {
-        status = fit_check(t);
+        status = fit_check_weights(t);
         if (!status) status = fit_save(t);
     }
     return status;
@@ -295,7 +303,7 @@ static int fit_step(Fitting *t)
 static int fit_conclude(Fitting *t)
 {
     Fit *f = t->f;
-    int status = fit_check(t);
+    int status = fit_check_weights(t);
     if (!status) status = fit_save(t);
     if (status) return status;
     average_take(&t->average);
@@ -317,7 +325,7 @@ static int fit_conclude(Fitting *t)
 static int fit_begin(Fitting *t)
 {
     int status = fit_rows(t);
-    if (!status) status = fit_choose_monitor(t);
+    if (!status) status = fit_find_monitor(t->m, t->held > 0, &t->monitor, t->error);
     if (!status) status = model_measure(t->m, t->f->data, t->order, t->f->rows, !t->m->measured, t->error);
     if (!status) status = fit_paths(t);
     if (!status) status = fit_position(t);
@@ -328,7 +336,9 @@ static int fit_begin(Fitting *t)
     if (!status && settings_flag(&t->m->settings, "anomaly"))
         status = watch_open(&t->watch, &t->course, t->error);
     if (status) return status;
-    t->anchored = t->now;
+    t->patience = (uint64_t)settings_integer(&t->m->settings, "patience");
+    t->anchored = t->f->progress = t->now;
+    course_begin(&t->course, &t->now);
     report_begin(&t->report, &t->course, t->now.step, t->f->listener, t->f->context);
     report_start(&t->report, &t->now, t->held);
     return t->f->resume ? NUDGE_OK : fit_save(t);

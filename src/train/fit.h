@@ -21,7 +21,7 @@ typedef struct Fit {
 
     /* Found. */
     size_t rows, validation_rows;
-    Progress progress; /* where the run ended, and its best epoch */
+    Progress progress; /* where the run begins, then where it ended; its best epoch */
     bool stopped;      /* by the listener */
     bool patient;      /* by early stopping */
     double loss;       /* of the best epoch: validation, else training */
@@ -34,6 +34,10 @@ typedef struct Fit {
  * one; with `average`, averages take the place of both. NUDGE_DIVERGED: with the last good ones. fit_free releases what was found, also after a failure. */
 int fit_run(Model *m, Fit *f, Error *e);
 void fit_free(Fit *f);
+
+/* NUDGE_INPUT if settings of the model ask for what a run cannot do; `held`: there are validation rows. fit_run asks,
+ * too; this is for asking before anything is written. */
+int fit_check(const Model *m, bool held, Error *e);
 
 /* The rows by role, as fit_run divides them: order [data->rows] has *train training rows, then the validation rows. */
 int fit_split(const Model *m, const Dataset *data, const Dataset *validation, size_t *order, size_t *train,

@@ -82,6 +82,9 @@ int model_measure(Model *m, const Dataset *d, const size_t *rows, size_t n, bool
  * than leave the memory to work in within that of a usual training step. */
 size_t model_chunk(const Model *m, size_t rows);
 
+/* True if the loss sees the targets with mean 0 and deviation 1. */
+bool model_scales_targets(const Model *m);
+
 /* y [rows, width] of type y_type from x [rows, features] of type x_type. */
 int model_predict(const Model *m, const void *x, DataType x_type, size_t rows, void *y, DataType y_type,
                   Error *e);

@@ -251,7 +251,7 @@ void report_finish(Report *r, const Progress *p, bool patient, double loss, cons
     if (p->best_epoch) text_print(&r->text, "; best epoch %llu kept", (unsigned long long)p->best_epoch);
     report_json_text(r, "reason", reason);
     report_json_count(r, "step", p->step);
-    report_json_count(r, "epoch", p->epoch);
+    report_json_count(r, "epoch", p->epoch + (p->row > 0));
     report_json_count(r, "best_epoch", p->best_epoch);
     report_json(r, "seconds", report_seconds(r));
     report_json(r, "loss", loss);

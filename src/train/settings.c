@@ -35,7 +35,9 @@ static const SettingKey setting_table[] = {
     {"lines", SETTING_FLAG, .example = "true",
      .help = "each line of a text is a sample of its own; by default the text is one"},
     {"standardize", SETTING_FLAG, "true", .example = "true",
-     .help = "bring columns to mean 0 and deviation 1"},
+     .help =
+         "bring columns to mean 0 and deviation 1; a number to predict, too: the loss is then that of the standardised "
+         "target"},
     {"define", SETTING_DEFINITIONS, .example = "gate(x): x * sigmoid(1.7*x)",
      .help = "functions, layers, losses and optimizers of your own"},
     {"shape", SETTING_TEXT, .example = "1x28x28",
@@ -358,8 +360,6 @@ static int setting_refuse_choice(SettingDraft *d, const char *value, size_t leng
 
 static int setting_read_text(SettingDraft *d, const char *s, const char *end)
 {
-    if (end - s > 1 && s[0] == '[' && (s[1] == '"' || s[1] == ']'))
-        return setting_refuse(d, "is a list; write one text, such as %s", d->key->example);
     size_t length = (size_t)(end - s);
     if (!setting_is_choice(d->key, s, length)) return setting_refuse_choice(d, s, length);
     return setting_store_one(d, s, length);
@@ -542,6 +542,24 @@ static int setting_read_definitions(SettingDraft *d, const char *s, const char *
     return NUDGE_OK;
 }
 
+/* A recipe's list comes with all its items in quotes. A text may begin with a bracket, a number or flag does not. */
+static bool setting_is_list(const SettingDraft *d, const char *s, const char *end)
+{
+    if (d->key->kind > SETTING_FLAG || *s != '[') return false;
+    return d->key->kind != SETTING_TEXT || (end - s > 1 && (s[1] == '"' || s[1] == ']'));
+}
+
+static int setting_refuse_list(SettingDraft *d, const char *s, const char *end)
+{
+    Text shown = {0};
+    for (; s < end; s++)
+        if (*s != '"') text_print(&shown, *s == ',' && s[1] == '"' ? "%c " : "%c", *s);
+    int status = setting_refuse(d, "%s is a list; write one %s, such as %s", text_end(&shown),
+                                d->key->kind == SETTING_TEXT ? "text" : "value", d->key->example);
+    text_free(&shown);
+    return status;
+}
+
 /* Reads a trimmed value by its kind and stores it. Without a value the key goes back to its default. */
 static int setting_read(SettingDraft *d, const char *s, const char *end)
 {
@@ -551,6 +569,7 @@ static int setting_read(SettingDraft *d, const char *s, const char *end)
         [SETTING_LIST] = setting_read_list,      [SETTING_FILES] = setting_read_files,
         [SETTING_RULES] = setting_read_rules,    [SETTING_DEFINITIONS] = setting_read_definitions,
     };
+    if (s < end && setting_is_list(d, s, end)) return setting_refuse_list(d, s, end);
     if (s < end) return readers[d->key->kind](d, s, end);
     settings_forget(d->settings, d->key, d->name.length ? d->name.s : NULL);
     return NUDGE_OK;

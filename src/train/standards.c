@@ -21,6 +21,11 @@ void model_standardize(Model *m, const double *mean, const double *scale, const 
     model_put(m, "target.scale", target_scale);
 }
 
+bool model_scales_targets(const Model *m)
+{
+    return store_find(&m->store, "target.mean") != NULL;
+}
+
 typedef struct ModelMoments { /* Welford's running mean and sum of squares for each column */
     double *mean, *scale;
     double weight;

@@ -31,7 +31,7 @@ static const struct {
     const char *options; /* divided by blanks */
     Range range;
 } limits_table[] = {
-    {"lr weight_decay lr_decay momentum_decay eps std margin warmup", AT_LEAST(0)},
+    {"lr weight_decay lr_decay momentum_decay eps initial_accumulator_value std margin warmup", AT_LEAST(0)},
     {"momentum beta1 beta2 smoothing dropout", SHARE},
     {"dampening batchnorm.momentum", UNIT},
     {"temperature", MORE_THAN(0)},

@@ -107,8 +107,8 @@ printf '%s\n' 'nudge: recipe.yaml:2: net: dense(8) relu dence(classes)' \
     '                                         ^ no layer is called dence; did you mean dense?' >want
 cmp want err
 recipe 'data: good.csv' 'net: gate dense(classes)' 'define:' '  gate(x): x + zeros(7)'
-refuses 2 'recipe.yaml:2: net: gate dense(classes)' train recipe.yaml
-has err '                           ^ ' '  recipe.yaml:4: define: gate(x): x + zeros(7)' '                                    ^'
+refuses 2 'nudge: recipe.yaml:4: define: gate(x): x + zeros(7)' train recipe.yaml
+has err '                                         ^ add: shapes' '  recipe.yaml:2: net: gate dense(classes)' '                      ^'
 refuses 2 'command line: optimizer: adam(beta1=2)' train good.csv 'optimizer=adam(beta1=2)'
 has err '^ adam: beta1 must be at least 0 and less than 1, not 2'
 refuses 2 'norm: limit must be more than 0, not -1' train good.csv clip=-1

@@ -291,8 +291,7 @@ static void test_mistakes(void **state)
     net_refused(&c, "groupnorm(4)", "does not split as the pattern says (4)");
     net_refused(&c, "groupnorm", "groupnorm needs its argument groups");
     net_refused(&c, "layernorm(epss=1)", "layernorm has no argument called epss; did you mean eps?");
-    net_refused(&c, "spatial_dropout(1)",
-                "p is the share that is dropped, at least 0 and less than 1, not 1");
+    net_refused(&c, "spatial_dropout(1)", "p must be at least 0 and less than 1, not 1");
     net_refused(&c, "drop_path(-.1)", "at least 0 and less than 1, not -0.1");
     net_end(&c);
 }

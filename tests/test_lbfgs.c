@@ -172,7 +172,7 @@ static void test_refusals(void **state)
         {"groups={*: sgd}", "options: groups: lbfgs has no use for it"},
         {"net=dropout dense(1)", "but the net draws random numbers; leave out dropout and its like"},
         {"net=batchnorm dense(1)", "but 0.running_mean changes with every batch; use layernorm instead"},
-        {"optimizer=lbfgs(history=0)", "options: optimizer: history is a whole number from 1 to 1000"},
+        {"optimizer=lbfgs(history=0)", "lbfgs: history must be at least 1 and at most 1000, not 0"},
         {"optimizer=lbfgs(lr=1)", "lbfgs has no argument called lr"},
     };
     Dataset d = data();

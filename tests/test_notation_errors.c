@@ -566,9 +566,9 @@ static Node *trial_leaf(Trial *t, Scope *s, const char *name, Role role, Type ty
     return n;
 }
 
-static const Range *trial_limit(const char *row, const char *option)
+static const Interval *trial_limit(const char *row, const char *option)
 {
-    static const Range share = {0, 1, false, true}, positive = {0, HUGE_VAL, true, false};
+    static const Interval share = {0, 1, false, true}, positive = {0, HUGE_VAL, true, false};
     if (!strcmp(row, "dropout") && !strcmp(option, "p")) return &share;
     return !strcmp(row, "huber") && !strcmp(option, "delta") ? &positive : NULL;
 }

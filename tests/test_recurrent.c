@@ -393,7 +393,7 @@ static void test_mistakes(void **state)
     net_refused(&c, "lstm", "lstm needs its argument h");
     net_refused(&c, "lstm(2) flatten lstm(2)", "x must have 3 axes, but its shape is [2, 10]");
     net_refused(&c, "gru(2.5)", "must be a whole number");
-    net_refused(&c, "gru(0)", "the size of an axis must be at least 1, not 0");
+    net_refused(&c, "gru(0)", "gru: h must be at least 1, not 0");
     net_refused(&c, "rnn(2, layer=2)", "rnn has no argument called layer; did you mean layers?");
     net_refused(&c, "lstm(2, dropout=1, layers=2)", "at least 0 and less than 1, not 1");
     net_refused(&c, "lstm_steps(2)", "lstm_steps is no layer but a helper");

@@ -24,18 +24,44 @@ static void origin_show(Text *out, const char *indent, const Origin *o)
     text_print(out, "%.*s%s\n%*s^", (int)(to - place), place, to < end ? "..." : "", column, "");
 }
 
-/* The text that began it comes first, with the sentence under the place; then, from there inwards, the rows that it
- * called. */
+/* Where the mistake is to be mended: the innermost text that stands in a file, an option or a line of commands, as its
+ * title says ("digits.yaml:4: net"); without one, the text that began it. */
+static const Origin *origin_main(const Origin *at)
+{
+    const Origin *first = NULL;
+    for (; at; at = at->outer) {
+        if (!at->text) continue;
+        first = at;
+        if (strchr(at->title, ':')) break;
+    }
+    return first;
+}
+
+static void origin_also(Text *out, const Origin *o)
+{
+    if (!o->text) return;
+    text_put(out, '\n');
+    origin_show(out, "  ", o);
+}
+
+/* The rows that it called, inwards. */
+static void origin_inwards(Text *out, const Origin *at, const Origin *main)
+{
+    if (at == main) return;
+    origin_inwards(out, at->outer, main);
+    origin_also(out, at);
+}
+
+/* The place and the sentence, then what it called, then what called it. */
 static void origin_tell(Text *out, const Origin *at, const char *sentence)
 {
-    while (at && !at->text)
-        at = at->outer;
-    if (!at) return;
-    origin_tell(out, at->outer, sentence);
-    bool first = !out->length;
-    if (!first) text_put(out, '\n');
-    origin_show(out, first ? "" : "  ", at);
-    if (first) text_print(out, " %s", sentence);
+    const Origin *main = origin_main(at);
+    if (!main) return;
+    origin_show(out, "", main);
+    text_print(out, " %s", sentence);
+    origin_inwards(out, at, main);
+    for (at = main->outer; at; at = at->outer)
+        origin_also(out, at);
 }
 
 _Noreturn void origin_raise(Error *e, const Origin *at, const char *format, va_list args)

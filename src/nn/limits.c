@@ -29,7 +29,7 @@
 
 static const struct {
     const char *options; /* divided by blanks */
-    Range range;
+    Interval range;
 } limits_table[] = {
     {"lr weight_decay lr_decay momentum_decay eps initial_accumulator_value std margin warmup", AT_LEAST(0)},
     {"momentum beta1 beta2 smoothing dropout", SHARE},
@@ -83,15 +83,15 @@ static bool limit_names(const char *words, const char *row, const char *option)
     return false;
 }
 
-static const Range *limit_find(const char *row, const char *option)
+static const Interval *limit_find(const char *row, const char *option)
 {
     for (size_t i = 0; i < sizeof limits_table / sizeof *limits_table; i++)
         if (limit_names(limits_table[i].options, row, option)) return &limits_table[i].range;
     return NULL;
 }
 
-const Range *nn_limit(const char *row, const char *option)
+const Interval *nn_limit(const char *row, const char *option)
 {
-    const Range *own = limit_find(row, option);
+    const Interval *own = limit_find(row, option);
     return own ? own : limit_find(NULL, option);
 }

@@ -21,7 +21,7 @@
 const Definition *nn_row(size_t index);
 
 /* What numbers an option of a row may be, such as lr of adam; NULL: any. */
-const Range *nn_limit(const char *row, const char *option);
+const Interval *nn_limit(const char *row, const char *option);
 
 /* True if the net begins with one of the layers for images, which want more than flat rows. */
 bool nn_takes_images(const char *net);

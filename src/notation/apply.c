@@ -54,7 +54,7 @@ static _Noreturn void match_unknown(Evaluation *e, const Row *row, const Argumen
 }
 
 /* "at least 0 and less than 1" */
-static const char *limit_words(Arena *a, const Range *r)
+static const char *limit_words(Arena *a, const Interval *r)
 {
     char least[NUMBER_ROOM], most[NUMBER_ROOM];
     const char *from =
@@ -64,7 +64,7 @@ static const char *limit_words(Arena *a, const Range *r)
     return isinf(r->least) ? to : arena_print(a, "%s and %s", from, to);
 }
 
-static bool limit_holds(const Range *r, double x)
+static bool limit_holds(const Interval *r, double x)
 {
     return (r->above ? r->least < x : r->least <= x) && (r->below ? x < r->most : x <= r->most);
 }
@@ -76,7 +76,7 @@ void apply_limit(Evaluation *e, const char *row, const char *option, Value v, co
     for (int i = 0; v.kind == VALUE_TUPLE && i < v.count; i++)
         apply_limit(e, row, option, v.item[i], at);
     if (!e->scope->limits || !value_constant(v, &number)) return;
-    const Range *r = e->scope->limits(row, option);
+    const Interval *r = e->scope->limits(row, option);
     if (!r || limit_holds(r, number)) return;
     evaluation_raise(e, at, "%s: %s must be %s, not %s", row, option, limit_words(&e->graph->arena, r),
                      number_print(text, number));

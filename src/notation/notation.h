@@ -84,11 +84,11 @@ void scope_add_node(Scope *s, const char *name, Node *n);
 void scope_add_number(Scope *s, const char *name,
                       double value); /* a constant, e.g. classes; definitions see it, too */
 /* What numbers an option may be. */
-typedef struct Range {
+typedef struct Interval {
     double least, most;
     bool above, below; /* least, most itself is not among them */
-} Range;
-typedef const Range *Limits(const char *row, const char *option); /* NULL: any number */
+} Interval;
+typedef const Interval *Limits(const char *row, const char *option); /* NULL: any number */
 /* From now on a number that is known when a row of this scope or of one within it is called, or a native, must be in
  * the range that limits() gives; another raises. */
 void scope_limit(Scope *s, Limits *limits);

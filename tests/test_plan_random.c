@@ -1330,14 +1330,15 @@ static const char *plan_text(World *w, const Program *p)
     return copy;
 }
 
-static Program *world_plan(World *w, Dtype dtype)
+static Program *world_plan(World *w, Dtype dtype, const Backend *backend, size_t memory)
 {
     PlanRequest r = {.graph = w->graph,
                      .outputs = w->results,
                      .output = w->output,
                      .assignments = true,
                      .dtype = dtype,
-                     .backend = cpu_backend(chance(w, 4) ? ISA_BASE : isa_best())};
+                     .backend = backend,
+                     .memory = memory};
     return plan_compile(&r, &w->error);
 }
 
@@ -1375,14 +1376,44 @@ static const char *try_runs(World *w, const Program *p, const Pools *pools)
     return wrong;
 }
 
+/* The same graph with less memory to work in than it likes: the same bits, or word of how much it takes at least, which
+ * must then do. */
+static const char *try_thrift(World *w, const Program *p)
+{
+    size_t least = 0, memory = plan_bytes(p) - (size_t)draw(w, (int64_t)p->work + 1);
+    Program *q = world_plan(w, p->dtype, p->backend, memory);
+    const char *told = q ? NULL : strstr(w->error.message, "a step takes ");
+    if (!q && w->error.status == NUDGE_INPUT && told) {
+        char *unit;
+        double number = strtod(told + strlen("a step takes "), &unit);
+        least = (size_t)(number * (unit[1] == 'K' ? 1e3 : 1e6) + .5);
+        if (least <= memory) return "less memory was asked for than was given";
+        error_clear(&w->error);
+        q = world_plan(w, p->dtype, p->backend, memory = least);
+    }
+    if (!q) return w->error.message;
+    Verifying v = {w, q};
+    const char *wrong = error_catch(&w->error, verify_run, &v) ? w->error.message : NULL;
+    if (!wrong && plan_bytes(q) > memory) wrong = "the program takes more memory than it was given";
+    Memory free, short_of;
+    memory_run(w, p, NULL, 1, &free);
+    memory_run(w, q, NULL, 1, &short_of);
+    if (!wrong) wrong = compare_bits(w, p, &free, &short_of, 1);
+    memory_end(p, &free), memory_end(q, &short_of);
+    if (wrong) wrong = arena_print(&w->arena, "memory %zu: %s\n%s", memory, wrong, plan_text(w, q));
+    plan_free(q);
+    return wrong;
+}
+
 /* NULL if the plan is right; else what is wrong, with the plan. */
 static const char *try_plan(World *w, Dtype dtype, const Pools *pools)
 {
-    Program *p = world_plan(w, dtype);
+    Program *p = world_plan(w, dtype, cpu_backend(chance(w, 4) ? ISA_BASE : isa_best()), 0);
     if (!p) return w->error.message;
     p->multiply_adds += 1 << 20; /* enough that threads are woken */
     Verifying v = {w, p};
     const char *wrong = error_catch(&w->error, verify_run, &v) ? w->error.message : try_runs(w, p, pools);
+    if (!wrong) wrong = try_thrift(w, p);
     if (wrong) wrong = arena_print(&w->arena, "%s\n%s", wrong, plan_text(w, p));
     plan_free(p);
     return wrong;

@@ -456,6 +456,16 @@ Node *graph_copy(Graph *g, Node *n, Node *const *now)
     return node_on(g, n, input);
 }
 
+Node *graph_twin(Graph *g, const Node *n, Node **input)
+{
+    Node *twin = arena_new(&g->arena, 1, sizeof *twin);
+    *twin = *n;
+    twin->input = input;
+    twin->id = g->nodes++;
+    twin->next = NULL;
+    return twin;
+}
+
 static int node_older(const void *a, const void *b)
 {
     return (*(Node *const *)a)->id - (*(Node *const *)b)->id;

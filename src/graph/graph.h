@@ -96,6 +96,7 @@ struct Node {
         Loop *loop;   /* OP_loop */
     };
     const Origin *origin;
+    bool late; /* made once more by the planner */
     uint64_t hash;
     Node *next;  /* in its hash bucket */
     size_t mark; /* its place in the list that graph_reachable made last */
@@ -168,6 +169,10 @@ void graph_inline(Graph *g, const Body *body, Node *const *input, Node **output)
 
 /* A copy of n whose inputs are now[input->id] where that is not NULL; n itself when nothing changes. */
 Node *graph_copy(Graph *g, Node *n, Node *const *now);
+
+/* A copy of n on other inputs, which must last, that is no node there is, even if it is equal to one: so that the planner can
+ * have a value made at another place in the order of creation, or once more. */
+Node *graph_twin(Graph *g, const Node *n, Node **input);
 
 /* ---- Shapes ---- */
 Shape shape_of(int rank, const int64_t *dim);

@@ -8,6 +8,7 @@
 #include "jobs/recipe.h"
 #include "jobs/rundir.h"
 #include "train/fit.h"
+#include "train/footprint.h"
 #include <math.h>
 #include <string.h>
 
@@ -80,6 +81,16 @@ static int train_model(Training *t)
     if (!status && t->data.table) status = train_note(t);
     if (!status) status = fit_check(t->model, t->data.held || t->data.validation.rows, e);
     return status ? status : job_warn(t->job, &t->data.warnings);
+}
+
+/* Whether a step fits into the memory that it may take shows when it is planned. */
+static int train_room(Training *t)
+{
+    if (!settings_is_set(&t->settings, "memory")) return NUDGE_OK;
+    const Dataset *validation = t->data.validation.rows ? &t->data.validation : NULL;
+    Footprint f;
+    return footprint_measure(&f, t->model, &t->data.rows, t->data.rows.rows - t->data.held, validation,
+                             t->job->error);
 }
 
 /* Before this nothing is written, so that a mistake leaves nothing behind. */
@@ -407,6 +418,7 @@ int job_train(Job *job)
     int status = train_settings(&t);
     if (!status) status = jobdata_open(&t.data, &t.settings, job->error);
     if (!status) status = train_model(&t);
+    if (!status) status = train_room(&t);
     if (!status) status = train_directory(&t);
     if (!status) status = train_say_start(&t);
     if (!status) status = train_fit(&t);

@@ -114,9 +114,10 @@ static void probe_room(void *context)
     }
 }
 
-int probe_program(const Probe *p, bool updates, Program **program, Error *e)
+int probe_program(const Probe *p, bool updates, bool freely, Program **program, Error *e)
 {
     PlanRequest r = {.graph = p->network->graph, .outputs = (int)p->outputs, .assignments = updates};
+    if (updates && !freely) r.memory = settings_bytes(&p->model->settings, "memory");
     r.dtype = model_real(p->model) == DATA_F64 ? DTYPE_F64 : DTYPE_F32;
     PlanOutput *output = memory_new(p->outputs, sizeof *output);
     int status = output ? probe_backend(p->model, &r.backend, e) : error_memory(e);
@@ -156,7 +157,7 @@ static void probe_set(Probe *p, const char *name, double value)
 int probe_compile(Probe *p, Error *e)
 {
     int status = error_catch(e, probe_room, p);
-    if (!status) status = probe_program(p, false, &p->program, e);
+    if (!status) status = probe_program(p, false, true, &p->program, e);
     if (status) return status;
     p->workspace = cpu_workspace(p->program, 1);
     if (!p->workspace) return error_memory(e);

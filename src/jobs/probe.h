@@ -55,8 +55,9 @@ Node *probe_assigned(const Probe *p, const Node *leaf);
 /* The layer that a path of parameters belongs to: the one with the longest path that it begins with; -1: none. */
 int probe_owner(const Network *n, const char *path);
 
-/* The program of all that was asked for and, if wanted, of the updates. plan_free it. */
-int probe_program(const Probe *p, bool updates, Program **program, Error *e);
+/* The program of all that was asked for and, if wanted, of the updates, with as much memory as settings allow or, if
+ * `freely`, as it likes. plan_free it. */
+int probe_program(const Probe *p, bool updates, bool freely, Program **program, Error *e);
 
 int probe_compile(Probe *p, Error *e);
 void probe_go(Probe *p);

@@ -1,6 +1,7 @@
 /* compile.c: drives the passes of planning.h. Called through plan.h. */
 #include "plan/planning.h"
 
+#include <math.h>
 #include <string.h>
 
 size_t type_bytes(Type t, Dtype dtype)
@@ -57,6 +58,7 @@ static Node *compile_copy(Planning *p, Node *value, int id)
                 .type = value->type,
                 .shape = value->shape,
                 .id = id,
+                .late = value->late,
                 .inputs = 1};
     n->input = arena_new(p->arena, 1, sizeof *n->input);
     n->input[0] = value;
@@ -114,6 +116,7 @@ static void compile_infos(Planning *p, size_t sinks, const Sink *sink)
     p->scalar_of = arena_new(p->arena, (size_t)p->graph->nodes + 2 * most, sizeof *p->scalar_of);
     for (size_t i = 0; i < count; i++)
         compile_info(p, node[i]);
+    p->nodes = count;
     for (size_t i = 0; i < sinks; i++)
         compile_sink(p, sink[i]);
 }
@@ -132,7 +135,37 @@ static void compile_prepare(Program *p)
     }
 }
 
-void planning_compile(Graph *g, Program *program, size_t sinks, Sink *sink)
+void planning_passes(Planning *p, size_t sinks, const Sink *sink)
+{
+    compile_infos(p, sinks, sink);
+    planning_access(p);
+    planning_fuse(p);
+    planning_schedule(p);
+    planning_place(p);
+    planning_lower(p);
+    planning_barriers(p->program);
+    compile_prepare(p->program);
+}
+
+/* "14.3 MB", no less than it is */
+static const char *compile_size(Arena *a, size_t bytes)
+{
+    bool small = bytes < 1000000;
+    return arena_print(a, "%.1f %s", ceil((double)bytes / (small ? 1e2 : 1e5)) / 10, small ? "KB" : "MB");
+}
+
+static void compile_limit(Graph *g, const Program *program, size_t sinks, Sink *sink, const Limit *limit)
+{
+    size_t least = planning_recompute(g, program, sinks, sink, limit->room);
+    if (least <= limit->room) return;
+    error_raise(
+        g->error, NUDGE_INPUT,
+        "a step takes %s at least, of them %s for weights, states and the batch, even if all is computed twice that "
+        "can be; set memory to that much, or take a smaller batch",
+        compile_size(&g->arena, least + limit->beside), compile_size(&g->arena, limit->beside));
+}
+
+void planning_compile(Graph *g, Program *program, size_t sinks, Sink *sink, const Limit *limit)
 {
     Planning p = {.graph = g, .program = program, .arena = &g->arena, .backend = program->backend};
     Node **root = arena_new(p.arena, sinks, sizeof *root);
@@ -145,25 +178,22 @@ void planning_compile(Graph *g, Program *program, size_t sinks, Sink *sink)
 #endif
     for (size_t i = 0; i < sinks; i++)
         sink[i].root = root[i];
-    compile_infos(&p, sinks, sink);
-    planning_access(&p);
-    planning_fuse(&p);
-    planning_schedule(&p);
-    planning_place(&p);
-    planning_lower(&p);
-    planning_barriers(program);
-    compile_prepare(program);
+    if (limit) compile_limit(g, program, sinks, sink, limit);
+    p.thrifty = limit;
+    planning_passes(&p, sinks, sink);
 }
 
 typedef struct Compiling {
     const PlanRequest *request;
     Program *program;
+    const Limit *limit;
 } Compiling;
 
 static void compile_request(void *context)
 {
-    const PlanRequest *r = ((Compiling *)context)->request;
-    Program *p = ((Compiling *)context)->program;
+    const Compiling *c = context;
+    const PlanRequest *r = c->request;
+    Program *p = c->program;
     Graph *g = r->graph;
     size_t sinks = 0, assignments = r->assignments ? g->assignments : 0;
     p->slots = SLOT_FIRST;
@@ -177,7 +207,7 @@ static void compile_request(void *context)
     }
     for (size_t i = 0; i < assignments; i++)
         sink[sinks++] = (Sink){g->assignment[i].value, compile_leaf(p, g->assignment[i].leaf)};
-    planning_compile(g, p, sinks, sink);
+    planning_compile(g, p, sinks, sink, c->limit);
 #ifndef NDEBUG
     plan_verify(p, &g->arena);
 #endif
@@ -196,7 +226,7 @@ static void program_detach(Program *p)
     }
 }
 
-Program *plan_compile(const PlanRequest *r, Error *e)
+static Program *compile_within(const PlanRequest *r, const Limit *limit, Error *e)
 {
     Program *p = memory_zero(1, sizeof *p);
     if (!p) {
@@ -207,13 +237,30 @@ Program *plan_compile(const PlanRequest *r, Error *e)
     p->arena = &p->own;
     p->dtype = r->dtype;
     p->backend = r->backend;
-    Compiling c = {r, p};
+    Compiling c = {r, p, limit};
     if (error_catch(e, compile_request, &c)) {
         plan_free(p);
         return NULL;
     }
     program_detach(p);
     return p;
+}
+
+size_t plan_bytes(const Program *p)
+{
+    size_t bytes = p->work + p->scratch;
+    for (int s = SLOT_FIRST; s < p->slots; s++)
+        bytes += p->slot[s].bytes;
+    return bytes;
+}
+
+Program *plan_compile(const PlanRequest *r, Error *e)
+{
+    Program *p = compile_within(r, NULL, e);
+    if (!p || !r->memory || plan_bytes(p) <= r->memory) return p;
+    size_t beside = plan_bytes(p) - p->work - p->scratch;
+    plan_free(p);
+    return compile_within(r, &(Limit){r->memory > beside ? r->memory - beside : 0, beside}, e);
 }
 
 void plan_free(Program *p)

@@ -16,6 +16,7 @@ static Unit *fuse_unit(Planning *p, int index)
     u->member = arena_new(p->arena, 1, sizeof *u->member);
     u->member[u->members++] = index;
     u->space = i->node->shape;
+    u->late = i->node->late;
     if (i->kind == NODE_REDUCE) {
         u->sums = true;
         u->space = i->node->input[0]->shape;
@@ -53,7 +54,8 @@ static bool fuse_detour(Planning *p, Unit *from, Unit *to)
 
 static bool fuse_fits(const Unit *a, const Unit *b)
 {
-    return shape_equal(a->space, b->space) && a->members + b->members <= GROUP_MEMBERS &&
+    return a->late == b->late && shape_equal(a->space, b->space) &&
+           a->members + b->members <= GROUP_MEMBERS &&
            (!a->sums || !b->sums || !memcmp(a->over, b->over, (size_t)a->space.rank * sizeof *a->over));
 }
 

@@ -38,7 +38,7 @@ static Program *loop_body(Planning *p, const Node *n)
     for (int i = 0; i < body->outputs; i++)
         if (i < l->carried || loop_reader(p, n, i))
             sink[sinks++] = (Sink){body->output[i], program_slot(b, loop_slot(body->output[i], true))};
-    planning_compile(p->graph, b, sinks, sink);
+    planning_compile(p->graph, b, sinks, sink, NULL);
     return b;
 }
 

@@ -98,7 +98,7 @@ static int64_t convolution_multiply_adds(const Node *n)
     return c.n * c.groups * c.channels * c.outputs * sliding_out(c.axis) * sliding_taps(c.axis);
 }
 
-static int64_t kernel_multiply_adds(const Node *n)
+int64_t planning_multiply_adds(const Node *n)
 {
     if (n->op == OP_convolve || n->op == OP_convolve_input || n->op == OP_convolve_weight)
         return convolution_multiply_adds(n);
@@ -126,7 +126,7 @@ static void kernel_lower(Planning *p, const Unit *u)
     i->attribute = arena_new(a, (size_t)i->attributes, sizeof *i->attribute);
     if (!view && n->attributes)
         memcpy(i->attribute, n->attribute, (size_t)n->attributes * sizeof *i->attribute);
-    i->multiply_adds = kernel_multiply_adds(n);
+    i->multiply_adds = planning_multiply_adds(n);
 }
 
 static int64_t instruction_bytes(const Program *p, const Instruction *i)

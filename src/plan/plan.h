@@ -196,11 +196,15 @@ typedef struct PlanRequest {
     bool assignments;         /* also what graph_assign recorded */
     Dtype dtype;
     const Backend *backend;
+    size_t memory; /* bytes of plan_bytes that it may take; 0: as many as it likes */
 } PlanRequest;
 
 /* A program with memory of its own; the graph may be released. NULL and the request's graph's error on failure. */
 Program *plan_compile(const PlanRequest *r, Error *e);
 void plan_free(Program *p);
+
+/* What a run takes, on one thread: slots, the work arena and scratch. */
+size_t plan_bytes(const Program *p);
 
 int plan_slot(const Program *p, const char *name);   /* or -1 */
 int plan_scalar(const Program *p, const char *name); /* index into scalar[], or -1 */

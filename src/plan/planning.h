@@ -3,6 +3,7 @@
  * compile.c drives the passes in this order:
  *   expand.c     calls that no kernel claims are replaced by their bodies
  *   rewrite.c    products that are only read transposed are computed transposed
+ *   recompute.c  where memory is short: values that are made twice instead of kept
  *   access.c     reshape, transpose, slice and expand become strides where the consumer takes strides
  *   fuse.c       elementwise nodes and reductions become units that run as one group
  *   schedule.c   order: inputs first, and a leaf is written after every read of its old value
@@ -62,6 +63,7 @@ typedef struct Info {
 /* What becomes one instruction. */
 struct Unit {
     int members;
+    bool late;   /* of nodes that recompute.c made: joins no unit of others, or it would be made early */
     int *member; /* infos, in order */
     bool sums;   /* ends in reductions, over these axes of space */
     bool over[RANK_MAX];
@@ -88,8 +90,9 @@ typedef struct Planning {
     Program *program;
     Arena *arena; /* memory of the passes: the graph's */
     const Backend *backend;
-    size_t infos;
-    Info *info;   /* in order of creation; sinks at the end */
+    bool thrifty; /* memory is short */
+    size_t infos, nodes;
+    Info *info;   /* in order of creation; behind the first `nodes`, those of sinks */
     int *info_of; /* by node id */
     Unit *units;
     int unit_count;
@@ -107,8 +110,17 @@ typedef struct Sink {
     int slot;
 } Sink;
 
+/* The bytes that a program may work in: arena and scratch. */
+typedef struct Limit {
+    size_t room;
+    size_t beside; /* of its slots, for messages */
+} Limit;
+
 void planning_expand(Graph *g, const Backend *b, Dtype dtype, size_t roots, Node **root);
 void planning_rewrite(Graph *g, size_t roots, Node **root);
+/* Replaces the sinks' roots so that the program works in at most `room` bytes, and returns how many it works in; where that
+ * cannot be, the sinks stay, and what is returned is the least that it could do with. */
+size_t planning_recompute(Graph *g, const Program *program, size_t sinks, Sink *sink, size_t room);
 void planning_access(Planning *p);
 void planning_fuse(Planning *p);
 void planning_schedule(Planning *p);
@@ -134,6 +146,8 @@ View planning_view(const Planning *p, const Node *n); /* of a node in memory, a 
 View planning_place_view(const Planning *p, const Info *i); /* where its value is written */
 int planning_scalar(Planning *p, const Node *n); /* index of a scalar; emits its steps on first use */
 
+int64_t planning_multiply_adds(const Node *n); /* of one product; 0 of all else, loops too */
+
 /* group_plan.c */
 void group_geometry(const Unit *u, int *order, int *axes, int64_t *outer, int64_t *reduced, int64_t *inner);
 int64_t group_segments(const Unit *u); /* parts of a split reduction; 1: not split */
@@ -145,8 +159,12 @@ void loop_lower(Planning *p, Unit *u);
 
 Instruction *planning_instruction(Planning *p, OpCode op, const char *name, const Node *node);
 
-/* Compiles sinks into program, which has its slots for leaves and outputs; see compile.c. */
-void planning_compile(Graph *g, Program *program, size_t sinks, Sink *sink);
+/* Compiles sinks into program, which has its slots for leaves and outputs; see compile.c. limit NULL: it works in as
+ * much as it likes. */
+void planning_compile(Graph *g, Program *program, size_t sinks, Sink *sink, const Limit *limit);
+
+/* The passes from access.c on. */
+void planning_passes(Planning *p, size_t sinks, const Sink *sink);
 int program_slot(Program *p, Slot slot); /* adds one */
 
 #endif

@@ -1,13 +1,27 @@
 /* schedule.c: in which order units run, and where the threads must meet. Used by compile.c. */
 #include "plan/planning.h"
 
-/* Among ready units the one whose nodes were written first: forward, then backward, each layer's update as soon as
- * nobody needs the old weights. Sinks do not count: they are only where results go. */
+/* Does the unit only use up what others made, for sums of it and for what is assigned? */
+static bool schedule_uses_up(const Planning *p, const Unit *u)
+{
+    for (int m = 0; m < u->members; m++) {
+        const Info *i = &p->info[u->member[m]];
+        if (i->sink >= 0 && p->program->slot[i->sink].output) return false;
+        for (int e = 0; e < i->edges && i->kind != NODE_REDUCE; e++)
+            if (p->info[i->edge[e].to].unit != u) return false;
+    }
+    return true;
+}
+
+/* Among ready units the one whose nodes were written first: forward, backward, updates. Sinks do not count: they are only
+ * where results go. Where memory is short, what uses up values goes first, so that each layer's gradient is gone as soon as
+ * nobody needs the old weights; else updates stay together, which costs the threads one barrier. */
 static void schedule_key(Planning *p, Unit *u)
 {
     u->key = u->member[0];
     for (int m = 0; m < u->members; m++)
         if (p->info[u->member[m]].sink < 0) u->key = u->member[m];
+    if (p->thrifty && schedule_uses_up(p, u)) u->key = -1;
 }
 
 static void schedule_count(Planning *p)

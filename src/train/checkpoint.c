@@ -40,7 +40,7 @@ static void sheet_number(Sheet *s, const char *key, double value)
 static const char *const sheet_facts[] = {"features",   "input",   "task",      "classes",    "targets",
                                           "vocabulary", "padding", "positions", "standardize"};
 /* What is about this machine or this run's files. */
-static const char *const sheet_local[] = {"init", "isa"};
+static const char *const sheet_local[] = {"init", "isa", "memory"};
 
 static bool sheet_among(const char *key, const char *const *list, size_t count)
 {

@@ -79,7 +79,7 @@ void model_standardize(Model *m, const double *mean, const double *scale, const 
 int model_measure(Model *m, const Dataset *d, const size_t *rows, size_t n, bool standards, Error *e);
 
 /* So many of `rows` are predicted or evaluated at once: a power of two, so that few programs serve any number, and not more
- * than leave the memory to work in within that of a usual training step. */
+ * than leave the memory to work in within that of a usual training step; where memory is limited, than a batch has. */
 size_t model_chunk(const Model *m, size_t rows);
 
 /* True if the loss sees the targets with mean 0 and deviation 1. */

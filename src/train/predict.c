@@ -32,6 +32,10 @@ size_t model_chunk(const Model *m, size_t rows)
         chunk /= 2;
     if (chunk <= 1) return chunk;
     size_t tokens = m->task.vocabulary ? m->task.features : 0, numbers = model_widest(m);
+    size_t batch =
+        settings_is_set(&m->settings, "memory") ? (size_t)settings_integer(&m->settings, "batch") : 0;
+    while (batch && chunk > batch && chunk > 1)
+        chunk /= 2;
     while (chunk > 1 && (chunk * tokens > MODEL_TOKENS || chunk * numbers > MODEL_NUMBERS))
         chunk /= 2;
     return chunk;

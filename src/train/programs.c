@@ -273,7 +273,8 @@ static Program *programs_plan(Programs *p, Graph *g, int outputs, const PlanOutp
                               Error *e)
 {
     error_clear(&p->blueprint.error);
-    PlanRequest r = {g, outputs, output, assignments, p->dtype, p->backend};
+    PlanRequest r = {g, outputs, output, assignments, p->dtype, p->backend, 0};
+    if (assignments) r.memory = settings_bytes(p->blueprint.settings, "memory");
     Program *program = plan_compile(&r, &p->blueprint.error);
     if (!program) error_set(e, p->blueprint.error.status, "%s", p->blueprint.error.message);
     return program;

@@ -74,6 +74,9 @@ static const SettingKey setting_table[] = {
      .help = "rows in one update"},
     {"micro", SETTING_INTEGER, "1", .least = 1, .most = SETTING_MOST, .example = "4",
      .help = "parts of a batch whose gradients are summed in a fixed order"},
+    {"memory", SETTING_BYTES, .example = "512MB",
+     .help =
+         "the most that a step may take, with weights, states and batch; what has no room is computed twice"},
     {"shuffle", SETTING_FLAG, "true", .example = "true", .help = "another order of the rows in each epoch"},
     {"balance", SETTING_FLAG, "false", .example = "true",
      .help = "train as if every class had equally many rows: weights them by 1/frequency"},
@@ -389,6 +392,35 @@ static int setting_read_number(SettingDraft *d, const char *s, const char *end)
     return setting_store_one(d, s, (size_t)(end - s));
 }
 
+/* A number and a unit of bytes, with or without a blank between; 0 if it is none. Units of 1000, and with an i of 1024; their
+ * letters may be small. */
+static double setting_bytes(const char *s, const char *end)
+{
+    static const char *const prefixes = "kmgt";
+    const char *unit = s;
+    double value, scale = 1;
+    while (unit < end && (strchr("+-.0123456789", *unit)))
+        unit++;
+    if (!number_is(s, (size_t)(unit - s), &value)) return 0;
+    unit = setting_skip(unit, end, setting_blank);
+    const char *prefix = unit < end ? strchr(prefixes, *unit | 0x20) : NULL;
+    bool binary = prefix && end - unit > 1 && (unit[1] | 0x20) == 'i';
+    for (const char *c = prefixes; prefix && c <= prefix; c++)
+        scale *= binary ? 1024 : 1000;
+    unit += (prefix != NULL) + binary;
+    bool named = end - unit == 1 && (*unit | 0x20) == 'b';
+    return named && value > 0 && floor(value * scale) <= SETTING_MOST ? floor(value * scale) : 0;
+}
+
+static int setting_read_bytes(SettingDraft *d, const char *s, const char *end)
+{
+    if (setting_bytes(s, end) >= 1) return setting_store_one(d, s, (size_t)(end - s));
+    return setting_refuse(
+        d,
+        "\"%.*s\" is not a size of memory; write a number and a unit (KB, MB, GB, KiB, MiB, GiB), such as %s",
+        (int)(end - s), s, d->key->example);
+}
+
 /* The words of YAML 1.1, in any case. */
 static int setting_read_flag(SettingDraft *d, const char *s, const char *end)
 {
@@ -564,10 +596,15 @@ static int setting_refuse_list(SettingDraft *d, const char *s, const char *end)
 static int setting_read(SettingDraft *d, const char *s, const char *end)
 {
     static int (*const readers[])(SettingDraft *, const char *, const char *) = {
-        [SETTING_TEXT] = setting_read_text,      [SETTING_NUMBER] = setting_read_number,
-        [SETTING_INTEGER] = setting_read_number, [SETTING_FLAG] = setting_read_flag,
-        [SETTING_LIST] = setting_read_list,      [SETTING_FILES] = setting_read_files,
-        [SETTING_RULES] = setting_read_rules,    [SETTING_DEFINITIONS] = setting_read_definitions,
+        [SETTING_TEXT] = setting_read_text,
+        [SETTING_NUMBER] = setting_read_number,
+        [SETTING_INTEGER] = setting_read_number,
+        [SETTING_FLAG] = setting_read_flag,
+        [SETTING_LIST] = setting_read_list,
+        [SETTING_FILES] = setting_read_files,
+        [SETTING_BYTES] = setting_read_bytes,
+        [SETTING_RULES] = setting_read_rules,
+        [SETTING_DEFINITIONS] = setting_read_definitions,
     };
     if (s < end && setting_is_list(d, s, end)) return setting_refuse_list(d, s, end);
     if (s < end) return readers[d->key->kind](d, s, end);
@@ -737,6 +774,12 @@ int64_t settings_integer(const Settings *s, const char *key)
 {
     double value = settings_number(s, key);
     return fabs(value) <= SETTING_MOST ? (int64_t)value : 0;
+}
+
+size_t settings_bytes(const Settings *s, const char *key)
+{
+    const char *text = settings_text(s, key);
+    return text ? (size_t)setting_bytes(text, text + strlen(text)) : 0;
 }
 
 bool settings_flag(const Settings *s, const char *key)

@@ -11,6 +11,7 @@ typedef enum SettingKind {
     SETTING_TEXT,
     SETTING_NUMBER,
     SETTING_INTEGER,
+    SETTING_BYTES, /* 512MB, 1.5 GiB */
     SETTING_FLAG,
     SETTING_LIST, /* a, b or [a, "b, c"] */
     /* Maps, which have parts: "data.test". */
@@ -73,6 +74,7 @@ bool settings_is_set(const Settings *s, const char *key);
 const char *settings_text(const Settings *s, const char *key);
 double settings_number(const Settings *s, const char *key);
 int64_t settings_integer(const Settings *s, const char *key);
+size_t settings_bytes(const Settings *s, const char *key); /* 0 without */
 bool settings_flag(const Settings *s, const char *key);
 
 /* Where the value came from, for messages about it: "digits.yaml:4"; "default" if it is not set. */

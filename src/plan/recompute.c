@@ -25,14 +25,14 @@ enum {
 };
 
 /* What is known of a node in the draft. */
-typedef struct Value {
+typedef struct Stored {
     int64_t bytes; /* in the work arena; 0: it has none there */
     int position;  /* of the unit that makes it; -1: views, and what is there before */
     int last;      /* up to the cut, the last unit that reads it */
     bool crosses;  /* is read behind the cut */
     bool stays;    /* whatever is chosen */
     bool cheap;    /* is made again from what crosses */
-} Value;
+} Stored;
 
 typedef struct Cheap {
     int info;
@@ -54,7 +54,7 @@ typedef struct Recomputing {
     Arena arena; /* of what is known of the draft */
     Arena trial; /* of a choice while it is tried */
     Planning draft;
-    Value *value;
+    Stored *value;
     int cut; /* the position at which memory is fullest */
     Cheap *cheap;
     size_t cheaps;
@@ -110,7 +110,7 @@ static void recompute_value(Recomputing *r, size_t k)
     const Planning *p = &r->draft;
     Info *i = &p->info[k];
     const Info *producer = planning_producer(p, i);
-    Value *v = &r->value[k];
+    Stored *v = &r->value[k];
     v->position = v->last = producer->unit ? producer->unit->position : -1;
     if (v->position < 0 || v->position > r->cut || i->slot != SLOT_WORK) return;
     v->bytes = shape_size(i->node->shape) * (int64_t)type_bytes(i->node->type, p->program->dtype);
@@ -163,7 +163,7 @@ static void recompute_find_cheap(Recomputing *r)
     for (size_t k = 0; k < p->nodes; k++) {
         int steps = 0;
         double cost = 0;
-        Value *v = &r->value[k];
+        Stored *v = &r->value[k];
         if (!v->crosses || v->stays || !recompute_is_cheap(r, p->info[k].node, &steps, &cost)) continue;
         v->cheap = true;
         r->cheap[r->cheaps++] = (Cheap){(int)k, cost / (double)v->bytes};
@@ -193,7 +193,7 @@ static void recompute_measure(Recomputing *r)
         recompute_value(r, k);
     recompute_keep_tiny(r);
     for (size_t k = 0; k < p->nodes; k++) {
-        const Value *v = &r->value[k];
+        const Stored *v = &r->value[k];
         if (!v->bytes || v->stays) continue;
         if (v->crosses) r->crossing[v->position] += v->bytes, r->total += v->bytes;
         for (int at = v->position; at < v->last; at++)
@@ -212,7 +212,7 @@ static int64_t *recompute_rest(const Recomputing *r)
         rest[at] = r->crossing[at];
     for (size_t c = 0; c < r->cheaps; c++)
         if (r->let_go[r->cheap[c].info]) {
-            const Value *v = &r->value[r->cheap[c].info];
+            const Stored *v = &r->value[r->cheap[c].info];
             rest[v->position] -= v->bytes;
         }
     for (int at = r->cut; at--;)
@@ -241,7 +241,7 @@ static int64_t recompute_kept(const Recomputing *r, int begin, int end)
 {
     int64_t bytes = 0;
     for (size_t k = 0; k < r->draft.nodes; k++) {
-        const Value *v = &r->value[k];
+        const Stored *v = &r->value[k];
         if (v->bytes && !v->stays && v->position >= begin && v->position <= end && v->last > end)
             bytes += v->bytes;
     }
@@ -280,7 +280,7 @@ static void recompute_want(const Recomputing *r, int *wanted, const Node *n, int
 
 static bool recompute_is_kept(const Recomputing *r, size_t k, int wanted)
 {
-    const Value *v = &r->value[k];
+    const Stored *v = &r->value[k];
     int segment = r->segment[v->position];
     bool crosses = v->crosses && segment == r->last && !r->let_go[k];
     return v->bytes && (v->stays || crosses || wanted > segment + 1);
@@ -293,7 +293,7 @@ static void recompute_keep(Recomputing *r)
     int *wanted = arena_new(&r->trial, p->nodes, sizeof *wanted);
     r->kept = arena_new(&r->trial, p->nodes, sizeof *r->kept);
     for (size_t k = p->nodes; k--;) {
-        const Value *v = &r->value[k];
+        const Stored *v = &r->value[k];
         const Node *n = p->info[k].node;
         if (v->position > r->cut) continue;
         if (v->position < 0) {

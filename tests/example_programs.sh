@@ -13,3 +13,8 @@ awk '{ exit $1 < 388 }' out || fail "the ring: $(cat out)"
 [ "$(grep -c '^sine of' out)" = 5 ] || fail "the sine: $(cat out)"
 "$BUILD/example_embed_serve" >out
 has out retrained '0 calls failed'
+"$BUILD/example_symmetry_seeds" 1 300 >out
+has out 'not within 300 sweeps' '0 of 1 starts solved'
+"$BUILD/example_family_family" 1 >out
+has out 'of 100 trained are right' 'to unit 6'
+lacks out ': nobody'

@@ -119,15 +119,19 @@ typedef struct Facts {
     int count;
 } Facts;
 
+/* A question without an answer is no fact. */
 static void facts_ask(Facts *f, int tree, int of, int r)
 {
     int found = 0;
-    for (int who = 0; who < TREE; who++)
-        if (answers(who, of, r)) f->t[f->count][tree * TREE + who] = 1, found = 1;
+    for (int who = 0; who < TREE; who++) {
+        if (!answers(who, of, r)) continue;
+        f->t[f->count][tree * TREE + who] = 1;
+        found = 1;
+    }
+    if (!found) return;
     f->x[f->count][tree * TREE + of] = 1;
     f->x[f->count][PEOPLE + r] = 1;
-    f->count += found;
-    if (!found) memset(f->x[f->count], 0, sizeof f->x[0]);
+    f->count++;
 }
 
 static void facts_make(Facts *f)

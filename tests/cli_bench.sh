@@ -10,5 +10,11 @@ has out 'ms/step' xor '%'
 run 0 bench --profile tab128
 has out 'measured one by one' matmul
 
+run 0 bench predict2 --threads 1 --steps 3 --json
+[ "$(wc -l <out)" = 1 ] || fail "not one object: $(cat out)"
+has out '"job":"predict2"'
+lacks out floor_ms
+refuses 2 'not a whole number from 0' bench xor --steps many
+
 refuses 2 'did you mean mlp32?' bench mlp3
 refuses 2 'there are xor' bench --profile qqqqqqqqq

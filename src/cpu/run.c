@@ -274,7 +274,8 @@ static void walk_alone(const Walker *w, const Frame *f, char *private)
             continue;
         }
         KernelRun *run = ((const Kernel *)i->detail)->run;
-        for (int64_t task = 0; task < i->tasks; task++)
+        int64_t tasks = i->tasks;
+        for (int64_t task = 0; task < tasks; task++)
             run(f, i, task);
     }
 }

@@ -66,14 +66,32 @@ void data_convert(void *to, DataType to_type, const void *from, DataType from_ty
         data_types[to_type].store(to, i, data_types[from_type].load(from, i));
 }
 
+/* Numbers that stay what they are. */
+static void dataset_copy_bytes(const Dataset *d, const char *from, size_t size, size_t width,
+                               const size_t *rows, size_t n, char *to)
+{
+    size_t bytes = width * size;
+    for (size_t i = 0; i < n; i++, to += bytes) {
+        const char *row = from + (d->start ? d->start[rows[i]] * size : rows[i] * bytes);
+        if (bytes == sizeof(float))
+            memcpy(to, row, sizeof(float)); /* a column of targets: too short for a call */
+        else
+            memcpy(to, row, bytes);
+    }
+}
+
 static void dataset_copy(const Dataset *d, const void *from, DataType from_type, size_t width,
                          const size_t *rows, size_t n, void *to, DataType to_type)
 {
-    size_t to_stride = width * data_size(to_type);
+    size_t to_stride = width * data_size(to_type), size = data_size(from_type);
+    if (from_type == to_type) {
+        dataset_copy_bytes(d, from, size, width, rows, n, to);
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         size_t start = d->start ? d->start[rows[i]] : rows[i] * width;
-        data_convert((char *)to + i * to_stride, to_type, (const char *)from + start * data_size(from_type),
-                     from_type, width);
+        data_convert((char *)to + i * to_stride, to_type, (const char *)from + start * size, from_type,
+                     width);
     }
 }
 

@@ -176,7 +176,7 @@ static const OptionRow option_table[] = {
     {"step", 0, "N", NULL, "explain", NULL, "trains a recipe for so many updates first"},
     {"profile", 0, "JOB", NULL, "bench", NULL, "the time of each instruction of a job"},
     {"steps", 0, "N", NULL, "bench", NULL,
-     "exactly N steps and no peaks, for programs that count or sample instructions"},
+     "exactly N steps, 0 or more, and no peaks: for programs that count or sample instructions"},
     {"plan", 0, NULL, NULL, "inspect", NULL, "also prints the instructions of a training step"},
     {"delimiter", 0, "C", "delimiter", "eval predict importance", NULL,
      "what separates fields; by default told from the file"},

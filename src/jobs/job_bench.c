@@ -82,7 +82,9 @@ static const double bench_block = .1; /* s */
 typedef struct Bench {
     Job *job;
     Isa isa;
-    size_t threads, steps; /* steps 0: as many as it takes */
+    size_t threads;
+    bool counted; /* exactly so many steps, instead of as many as it takes */
+    size_t steps;
     Threads *pool;
     double flops, flops_alone, bandwidth, bandwidth_alone; /* a second */
     const BenchRow *row;                                   /* the job at hand */
@@ -210,7 +212,7 @@ static double bench_measure(Bench *b)
 {
     void (*once)(Bench * b) = b->row->predict ? bench_predict : bench_step;
     if (b->row->predict) run_end(&b->run); /* model_predict takes the program itself */
-    if (b->steps) return 1e3 * bench_time(b, once, b->steps) / (double)b->steps;
+    if (b->counted) return 1e3 * bench_time(b, once, b->steps) / (double)(b->steps ? b->steps : 1);
     size_t times = 1;
     while (bench_time(b, once, times) < bench_block / 4)
         times *= 2;
@@ -284,8 +286,8 @@ static int bench_say_result(Bench *b)
     Text text = {0}, json = {0};
     text_print(&text, "%-12s", b->row->name);
     bench_print_ms(&text, 12, b->ms);
-    if (!b->steps) bench_print_ms(&text, 12, b->floor_ms);
-    if (!b->steps) text_print(&text, "%7.0f %%", 100 * b->floor_ms / b->ms);
+    if (!b->counted) bench_print_ms(&text, 12, b->floor_ms);
+    if (!b->counted) text_print(&text, "%7.0f %%", 100 * b->floor_ms / b->ms);
     JsonWriter w = job_begin(&json, "result");
     json_key(&w, "job");
     json_string(&w, b->row->name);
@@ -293,7 +295,7 @@ static int bench_say_result(Bench *b)
     json_integer(&w, (int64_t)b->threads);
     json_key(&w, "ms");
     json_number(&w, b->ms);
-    if (!b->steps) {
+    if (!b->counted) {
         json_key(&w, "floor_ms");
         json_number(&w, b->floor_ms);
     }
@@ -304,7 +306,7 @@ static int bench_row(Bench *b, const BenchRow *row)
 {
     int status = bench_open(b, row);
     if (!status) {
-        b->floor_ms = b->steps ? (double)NAN : bench_floor(b);
+        b->floor_ms = b->counted ? (double)NAN : bench_floor(b);
         b->ms = bench_measure(b);
         status = b->job->error->status;
     }
@@ -447,20 +449,20 @@ static int bench_peaks(Bench *b)
 
 static int bench_machine(Bench *b)
 {
-    bool counted = job_option(b->job, "steps");
-    int status = counted ? job_count(b->job, "steps", 1, 1 << 30, &b->steps) : NUDGE_OK;
+    b->counted = job_option(b->job, "steps");
+    int status = b->counted ? job_count(b->job, "steps", 0, 1 << 30, &b->steps) : NUDGE_OK;
     b->threads = bench_threads(b->job);
     b->isa = isa_best();
     b->pool = threads_new((int)b->threads);
     if (!status && !b->pool) status = error_memory(b->job->error);
-    return status || counted ? status : bench_peaks(b);
+    return status || b->counted ? status : bench_peaks(b);
 }
 
 static int bench_all(Bench *b)
 {
     Job *job = b->job;
-    int status = bench_say_head(b, b->steps ? "job              ms/step"
-                                            : "job              ms/step    floor ms   share");
+    int status = bench_say_head(b, b->counted ? "job              ms/step"
+                                              : "job              ms/step    floor ms   share");
     for (size_t i = 0; !status && !job->stopped && i < job->operands; i++)
         status = bench_row(b, bench_find(job->operand[i]));
     for (size_t i = 0; !status && !job->stopped && !job->operands && i < BENCH_JOBS; i++)

@@ -562,8 +562,8 @@ static size_t conv_line(int64_t bytes)
     return (size_t)(bytes + CONV_LINE - 1) / CONV_LINE * CONV_LINE + CONV_BEYOND;
 }
 
-/* Places in scratch. */
-static void conv_places(Conv *c, Instruction *i, int64_t channels, int64_t sums)
+/* Places in the scratch memory. */
+static void conv_scratch(Conv *c, Instruction *i, int64_t channels, int64_t sums)
 {
     int64_t size = c->of->size;
     c->at_places = conv_line(c->image_rows * (int64_t)sizeof(ConvRow));
@@ -611,7 +611,7 @@ static void conv_plan_forward(Conv *c, Instruction *i, Isa isa)
         c->places = conv_vector_count(c);
     } else
         matmul_plan(&c->product);
-    conv_places(c, i, c->channels, c->turned ? c->outputs * c->depth : 0);
+    conv_scratch(c, i, c->channels, c->turned ? c->outputs * c->depth : 0);
     i->tasks = conv_parts(c->n, c->examples) * c->groups * c->bands;
 }
 
@@ -658,7 +658,7 @@ static void conv_plan_input(Conv *c, Instruction *i, Isa isa)
                           .type = c->type,
                           .isa = isa};
     matmul_plan(&c->product);
-    conv_places(c, i, c->channels, 0);
+    conv_scratch(c, i, c->channels, 0);
     i->tasks = c->n * c->groups * c->bands;
 }
 
@@ -701,7 +701,7 @@ static void conv_plan_weight(Conv *c, Instruction *i, Isa isa)
     if (c->way == CONV_TILES) {
         conv_weight_examples(c);
         c->panel = c->pitch = c->block = 0;
-        conv_places(c, i, c->examples * c->images, c->rows * c->columns);
+        conv_scratch(c, i, c->examples * c->images, c->rows * c->columns);
         i->tasks = c->groups * c->down * c->across;
         return;
     }
@@ -719,7 +719,7 @@ static void conv_plan_weight(Conv *c, Instruction *i, Isa isa)
                           .type = c->type,
                           .isa = isa};
     matmul_plan(&c->product);
-    conv_places(c, i, c->images, c->rows * c->columns);
+    conv_scratch(c, i, c->images, c->rows * c->columns);
     i->tasks = c->groups * c->down * c->across;
 }
 

@@ -13,7 +13,8 @@ bool pace_alone(Pace *p)
     return !p->alone;
 }
 
-/* What was tried long ago is forgotten. A run that takes twice as long as usual may be chance, or the cores are wanted elsewhere: the other way is tried soon. */
+/* What was tried long ago is forgotten. A run that takes twice as long as usual may be chance, or the cores are wanted
+ * elsewhere: the other way is tried soon. */
 void pace_took(Pace *p, bool alone, double seconds)
 {
     double *usual = &p->seconds[alone];

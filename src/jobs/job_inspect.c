@@ -1,6 +1,6 @@
-/* job_inspect.c: `nudge inspect`: what a network is made of and what it costs. Everything is counted, nothing estimated:
+/* job_inspect.c: `nudge inspect`: what a network is made of and what it costs. Everything is counted:
  * products in the programs of ever more layers, activations where the backward pass reads what the forward pass made, and
- * the memory of a run in what it will ask for. */
+ * the memory of a run in what it will ask for; but nudge's own pages were measured once (train/footprint.c). */
 #include "jobs/job.h"
 
 #include "jobs/examined.h"

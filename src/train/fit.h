@@ -31,7 +31,8 @@ typedef struct Fit {
 
 /* Trains from step 0, or on from a checkpoint. What preprocessing needs is measured on the training rows unless the model
  * knows it (model_standardize, an earlier run). The model ends with the best weights by validation, or the last without
- * one; with `average`, averages take the place of both. NUDGE_DIVERGED: with the last good ones. fit_free releases what was found, also after a failure. */
+ * one; with `average`, averages take the place of both. NUDGE_DIVERGED: with the last good ones. fit_free releases what
+ * was found, also after a failure. */
 int fit_run(Model *m, Fit *f, Error *e);
 void fit_free(Fit *f);
 

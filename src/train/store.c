@@ -44,17 +44,17 @@ static void tensor_free(Tensor *t)
     memory_release(t);
 }
 
-#define STORE_LARGE                                                                                          \
-    ((size_t)1 << 30) /* bytes of one tensor that are worth a word when there is no room for them */
+/* Bytes of one tensor that are worth a word when there is no room for them. */
+static const double store_large = 1 << 30;
 
 static void store_no_room(const Store *s, const char *name, Shape shape, Error *e)
 {
     double bytes = (double)shape_size(shape) * (double)data_size(s->real);
-    if (bytes < (double)STORE_LARGE)
+    if (bytes < store_large)
         error_memory(e);
     else
         error_set(e, NUDGE_MACHINE, "out of memory: %s alone takes %.0f GiB; make the net smaller", name,
-                  ceil(bytes / (double)STORE_LARGE));
+                  ceil(bytes / store_large));
 }
 
 Tensor *store_add(Store *s, const char *name, Role role, Shape shape, Error *e)

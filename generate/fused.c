@@ -107,6 +107,13 @@ static const char *const generate_optimizers[] = {"sgd",
                                                   "lion"};
 static const char *const generate_losses[] = {"mse", "sse", "mae", "huber"};
 
+/* A loss that differentiates the net twice, as those of physics-informed nets do: between its layers the steps of the
+ * groups are the same for every equation of second order. */
+static const char generate_equation[] =
+    "net='dense(16) tanh dense(16) tanh dense(16) tanh dense(1)' optimizer=sgd loss=equation define="
+    "'equation(y, t, x): u, v = split(grad(y, x)[:, 0:2], 2, axis=1); w = grad(u, x)[:, 0:1]; "
+    "mean((v + y*u - w)^2)'";
+
 #define EACH(array) (size_t i = 0; i < sizeof array / sizeof *array; i++)
 
 static void generate_all(Texts *t)
@@ -134,6 +141,7 @@ static void generate_all(Texts *t)
             generate_net(t, options, false, false, true);
             generate_net(t, options, false, false, false);
         }
+    generate_net(t, generate_equation, false, false, false);
 }
 
 static int text_order(const void *a, const void *b)

@@ -135,7 +135,7 @@ NUDGE_API const char *nudge_message(const nudge *m, int status);
  *     nudge_tensor x = nudge_input(g, "x", 2, (int64_t[]){32, 4}), t = nudge_integers(g, "t", 1, (int64_t[]){32});
  *     nudge_parameter(g, "w", 2, (int64_t[]){3, 4}, "glorot");
  *     nudge_tensor loss = nudge_let(g, "loss", nudge_formula(g, "cross_entropy(x @ w', t)"));
- *     nudge_optimize(g, "adam(lr=0.01)", loss);
+ *     nudge_optimize(g, "adam(lr=0.01)", loss, NULL);
  *     nudge_output(g, "loss", loss);
  *     nudge_program *p;
  *     int e = nudge_compile(&p, g);                        reports the first mistake of all the calls above
@@ -178,8 +178,11 @@ NUDGE_API nudge_tensor nudge_net(nudge_graph *g, const char *path, const char *n
 NUDGE_API nudge_tensor nudge_gradient(nudge_graph *g, nudge_tensor y, nudge_tensor x);
 /* At the end of a run, a parameter takes this value. */
 NUDGE_API void nudge_update(nudge_graph *g, nudge_tensor parameter, nudge_tensor value);
-/* One step of an optimizer ("sgd(lr=.1)") on every parameter that the loss depends on, at the end of a run. */
-NUDGE_API void nudge_optimize(nudge_graph *g, const char *optimizer, nudge_tensor loss);
+/* One step of an optimizer ("sgd(lr=.1)") at the end of a run, on the parameters that the loss depends on and whose names
+ * match: "generator.*", where * stands for any characters; NULL: on all. What must not move though the loss depends on it
+ * is left out by its name, or by stop(x) in a formula. An optimizer counts its steps by the runs of
+ * its program; of a parameter that two of a kind move, they share the state. */
+NUDGE_API void nudge_optimize(nudge_graph *g, const char *optimizer, nudge_tensor loss, const char *names);
 /* The next program computes this under that name. */
 NUDGE_API void nudge_output(nudge_graph *g, const char *name, nudge_tensor value);
 

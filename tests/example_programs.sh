@@ -18,3 +18,5 @@ has out 'not within 300 sweeps' '0 of 1 starts solved'
 "$BUILD/example_family_family" 1 >out
 has out 'of 100 trained are right' 'to unit 6'
 lacks out ': nobody'
+"$BUILD/example_gan_gan" 1 3 >out
+[ "$(grep -c 'of each cloud' out)" = 1 ] || fail "the clouds: $(cat out)"

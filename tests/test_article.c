@@ -84,7 +84,7 @@ static void formulas_build(Formulas *f)
     nudge_output(f->g, "d0", nudge_gradient(f->g, loss, w0));
     nudge_output(f->g, "d2", nudge_gradient(f->g, loss, w2));
     nudge_output(f->g, "db2", nudge_gradient(f->g, loss, b2));
-    nudge_optimize(f->g, "sgd(lr=1)", loss);
+    nudge_optimize(f->g, "sgd(lr=1)", loss, NULL);
     expect_ok(f, nudge_compile(&f->p, f->g));
 }
 

@@ -394,7 +394,7 @@ static double text_loss(const char *net, int steps, int *parameters)
     nudge_integers(g, "t", 2, (int64_t[]){ROWS, STEPS});
     nudge_let(g, "y", nudge_net(g, "", net, in));
     nudge_tensor l = nudge_formula(g, "cross_entropy(y, t)");
-    nudge_optimize(g, "adamw(lr=.01, decay_vectors=false)", l);
+    nudge_optimize(g, "adamw(lr=.01, decay_vectors=false)", l, NULL);
     nudge_output(g, "loss", l);
     int status = nudge_compile(&p, g);
     if (status) fail_msg("%s: %s", net, nudge_graph_message(g, status));

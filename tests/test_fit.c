@@ -388,14 +388,17 @@ static void test_weightless_rows(void **state)
     model_free(a), model_free(b);
 }
 
-/* Parts of a batch have gradients that add up to the whole one's, whatever the loss and the weights. */
+/* Parts of a batch have gradients that add up to the whole one's, whatever the loss and the weights. The last two look
+ * at the slope of the net, so that the weights reach them not through its output alone. */
 static void test_micro_batches(void **state)
 {
     (void)state;
-    static const char *const losses[] = {"mse", "sse"};
+    static const char *const losses[] = {
+        "mse", "sse", "steep define='steep(y, t, x): mean((y - t)^2 + sum(grad(y, x)^2, -1))'",
+        "steep define='steep(y, t, x): sum((y - t)^2 + sum(grad(y, x)^2, -1))'"};
     Dataset d = values_data();
     d.weight = rows_weight;
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < 4; k++) {
         Model *m[2];
         for (int i = 0; i < 2; i++) {
             Text options = {0};

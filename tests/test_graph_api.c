@@ -45,6 +45,60 @@ static void test_formula(void **state)
     nudge_graph_free(g);
 }
 
+/* A definition may differentiate what it is given, though it did not see how that came about. */
+static void test_gradient_in_definition(void **state)
+{
+    (void)state;
+    nudge_graph *g;
+    nudge_program *p;
+    nudge_graph_new(&g, "dtype=float64");
+    nudge_input(g, "x", 1, DIMS(3));
+    nudge_define(g, "bend(y, x): slope(slope(y, x), x)"); /* before what it calls */
+    nudge_define(g, "slope(y, x): grad(y, x)");
+    nudge_define(g, "cube(x): x*x*x");
+    nudge_output(g, "y", nudge_formula(g, "bend(cube(x)*x, x) + slope(x, x)"));
+    if (nudge_compile(&p, g)) fail_msg("%s", nudge_graph_message(g, NUDGE_INPUT));
+    double x[] = {-1, .5, 2}, *y = nudge_memory(p, "y");
+    nudge_bind(p, "x", x);
+    nudge_run(p);
+    for (int i = 0; i < 3; i++)
+        assert_true(fabs(y[i] - (12 * x[i] * x[i] + 1)) < 1e-13);
+    nudge_program_free(p);
+    nudge_graph_free(g);
+}
+
+/* Two nets in one loss: each program moves its own, at the rate that the caller sets. */
+static void test_two_optimizers(void **state)
+{
+    (void)state;
+    nudge_graph *g;
+    nudge_program *one, *both;
+    nudge_graph_new(&g, "dtype=float64");
+    nudge_scalar(g, "rate");
+    nudge_tensor x = nudge_input(g, "x", 2, DIMS(1, 1));
+    nudge_let(g, "a", nudge_net(g, "a", "dense(1, bias=false)", x));
+    nudge_let(g, "b", nudge_net(g, "b", "dense(1, bias=false)", nudge_formula(g, "a")));
+    nudge_optimize(g, "sgd(lr=rate)", nudge_formula(g, "sum(a*b)"), "b.*");
+    if (nudge_compile(&one, g)) fail_msg("%s", nudge_graph_message(g, NUDGE_INPUT));
+    nudge_optimize(g, "sgd(lr=.5)", nudge_formula(g, "sum(b)"), "a.*");
+    nudge_optimize(g, "sgd(lr=.25)", nudge_formula(g, "sum(b*b)"), "b.*");
+    if (nudge_compile(&both, g)) fail_msg("%s", nudge_graph_message(g, NUDGE_INPUT));
+    double *a = nudge_memory(both, "a.0.weight"), *b = nudge_memory(both, "b.0.weight");
+    *(double *)nudge_memory(one, "x") = *(double *)nudge_memory(both, "x") = 1;
+    *a = 2, *b = 3;
+    nudge_number(one, "rate", .5);
+    nudge_run(one); /* a*b*a, by b: 4 */
+    assert_true(*a == 2 && *b == 1);
+    nudge_run(both); /* both read what was: b by a is 1, (a*b)^2 by b is 8 */
+    assert_true(*a == 1.5 && *b == -1);
+    nudge_program_free(one);
+    nudge_program_free(both);
+    nudge_optimize(g, "sgd", nudge_formula(g, "sum(b)"), "c.*");
+    assert_int_equal(nudge_compile(&one, g), NUDGE_INPUT);
+    assert_non_null(strstr(nudge_graph_message(g, NUDGE_INPUT), "no parameter called c.*"));
+    nudge_graph_free(g);
+}
+
 /* Softmax regression on three separable clusters. */
 static void test_learns(void **state)
 {
@@ -58,7 +112,7 @@ static void test_learns(void **state)
     nudge_parameter(g, "b", 1, DIMS(3), "0");
     nudge_tensor loss = nudge_let(g, "loss", nudge_formula(g, "cross_entropy(x @ w' + b, t)"));
     assert_int_equal(nudge_rank(loss) > 0 ? nudge_dim(loss, 0) : 1, 1);
-    nudge_optimize(g, "adam(lr=0.1)", loss);
+    nudge_optimize(g, "adam(lr=0.1)", loss, NULL);
     nudge_output(g, "value", loss);
     if (nudge_compile(&p, g)) fail_msg("%s", nudge_graph_message(g, NUDGE_INPUT));
     float x[60], *value = nudge_memory(p, "value"), *w = nudge_memory(p, "w");
@@ -165,7 +219,7 @@ static int build_and_run(void)
     int status = nudge_graph_new(&g, "dtype=float64");
     nudge_tensor x = nudge_input(g, "x", 2, DIMS(4, 2));
     nudge_tensor loss = nudge_let(g, "l", nudge_net(g, "", "dense(3) relu dense(1)", x));
-    nudge_optimize(g, "adam", loss);
+    nudge_optimize(g, "adam", loss, NULL);
     nudge_output(g, "y", loss);
     if (!status) status = nudge_compile(&p, g);
     if (!status) status = nudge_run(p);
@@ -187,8 +241,12 @@ static void test_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_formula), cmocka_unit_test(test_learns),
-                                       cmocka_unit_test(test_net_and_update), cmocka_unit_test(test_mistakes),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_formula),
+                                       cmocka_unit_test(test_learns),
+                                       cmocka_unit_test(test_gradient_in_definition),
+                                       cmocka_unit_test(test_two_optimizers),
+                                       cmocka_unit_test(test_net_and_update),
+                                       cmocka_unit_test(test_mistakes),
                                        cmocka_unit_test(test_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -358,7 +358,7 @@ static double train_loss(const char *net, int steps)
     nudge_tensor in = nudge_input(g, "x", 3, (int64_t[]){ROWS, STEPS, 1});
     nudge_let(g, "y", nudge_net(g, "", net, in));
     nudge_tensor l = nudge_formula(g, "mse(y, t)");
-    nudge_optimize(g, "adam(lr=.02)", l);
+    nudge_optimize(g, "adam(lr=.02)", l, NULL);
     nudge_output(g, "loss", l);
     int status = nudge_compile(&p, g);
     if (status) fail_msg("%s: %s", net, nudge_graph_message(g, status));

@@ -303,6 +303,19 @@ static void optimize_one(GraphCall *c, const char *text, Node *w, Node *gradient
     notation_call(&context, text, 3, given);
 }
 
+/* The parameters that the call's pattern names. */
+static int optimize_which(const GraphCall *c, Node **w)
+{
+    const Graph *g = c->g->graph;
+    const char *names = c->name ? c->name : "*";
+    int count = 0;
+    for (size_t i = 0; i < g->leaves; i++)
+        if (g->leaf[i]->leaf->role == ROLE_PARAMETER &&
+            rule_matches(names, strlen(names), g->leaf[i]->leaf->name))
+            w[count++] = g->leaf[i];
+    return count;
+}
+
 static void optimize_make(GraphCall *c)
 {
     Graph *g = c->g->graph;
@@ -310,20 +323,20 @@ static void optimize_make(GraphCall *c)
     const char *text = graph_text(c, "nudge_optimize");
     Node **w = arena_new(&c->g->arena, g->leaves, sizeof *w),
          **dw = arena_new(&c->g->arena, g->leaves, sizeof *dw);
-    int count = 0;
-    for (size_t i = 0; i < g->leaves; i++)
-        if (g->leaf[i]->leaf->role == ROLE_PARAMETER) w[count++] = g->leaf[i];
+    int count = optimize_which(c, w);
     autodiff_gradients(g, c->g->scope, c->y, NULL, count, w, dw);
     Node *t = graph_leaf(g, ROLE_SCALAR, "optimizer.t", TYPE_SCALAR, (Shape){0}, NULL);
     bool any = false;
     for (int i = 0; i < count; i++)
         if (dw[i]) optimize_one(c, text, w[i], dw[i], t), any = true;
-    if (!any) error_raise(&c->g->error, NUDGE_INPUT, "nudge_optimize: the loss depends on no parameter");
+    if (any) return;
+    error_raise(&c->g->error, NUDGE_INPUT, "nudge_optimize: the loss depends on no parameter%s%s",
+                c->name ? " called " : "", c->name ? c->name : "");
 }
 
-NUDGE_API void nudge_optimize(nudge_graph *g, const char *optimizer, nudge_tensor loss)
+NUDGE_API void nudge_optimize(nudge_graph *g, const char *optimizer, nudge_tensor loss, const char *names)
 {
-    GraphCall call = {.g = g, .text = optimizer, .y = tensor_node(loss)};
+    GraphCall call = {.g = g, .text = optimizer, .name = names, .y = tensor_node(loss)};
     graph_try(optimize_make, &call);
 }
 

@@ -4,6 +4,7 @@
 
 #include "cpu/cpu.h"
 #include "nn/nn.h"
+#include "train/grouping.h"
 #include "train/settings.h"
 #include "train/store.h"
 

@@ -401,5 +401,5 @@ static Value autodiff_native(Evaluation *e, void *context, int count, const Argu
 
 void autodiff_add(Scope *scope)
 {
-    scope_add_native(scope, "grad", NULL, autodiff_native, scope);
+    scope_add_native(scope, "grad", "derivative", autodiff_native, scope);
 }

@@ -22,7 +22,7 @@ typedef struct Instance {
 /* ---- Matching ---- */
 
 /* "(x, n, bias=1)": what a row takes. */
-static const char *row_takes(Evaluation *e, const Row *row)
+static const char *row_argument_list(Evaluation *e, const Row *row)
 {
     Arena *a = &e->graph->arena;
     const char *text = "(";
@@ -50,7 +50,7 @@ static _Noreturn void match_unknown(Evaluation *e, const Row *row, const Argumen
     const char *near = name_nearest(a->name, names, (size_t)row->parameters);
     evaluation_raise(e, a->origin, "%s has no argument called %s%s%s%s takes %s", row->name, a->name,
                      near ? "; did you mean " : "", near ? near : "", near ? "? It" : "; it",
-                     row_takes(e, row));
+                     row_argument_list(e, row));
 }
 
 /* "at least 0 and less than 1" */
@@ -132,13 +132,13 @@ static void row_match(Evaluation *e, const Row *row, int given, int count, const
             next++;
         if (next == row->parameters)
             evaluation_raise(e, a[i].origin, "%s has one argument too many here; it takes %s", row->name,
-                             row_takes(e, row));
+                             row_argument_list(e, row));
         match_put(e, row, value, next, &a[i]);
     }
     for (int i = 0; i < row->parameters; i++)
         if (value[i].kind == VALUE_NONE && !row->parameter[i].value)
             evaluation_raise(e, NULL, "%s needs its argument %s; it takes %s", row->name,
-                             row->parameter[i].name, row_takes(e, row));
+                             row->parameter[i].name, row_argument_list(e, row));
 }
 
 /* ---- Binding ---- */

@@ -99,6 +99,7 @@ const char *row_name(const Row *r);
 const char *row_text(const Row *r);     /* as it was written */
 const char *row_gradient(const Row *r); /* or NULL */
 int row_inputs(const Row *r);
+bool row_takes(const Row *r, const char *name); /* as an input or an option */
 const char *row_input(const Row *r, int index); /* its name */
 /* Calls see(context, row) for every row of the scope and those around it, innermost first, in order of addition. */
 void scope_each_row(const Scope *s, void (*see)(void *context, const char *category, const Row *r),

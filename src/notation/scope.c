@@ -182,6 +182,8 @@ typedef struct Callee {
     const char *name; /* only calls of this one count; NULL: of any */
 } Callee;
 
+/* A native with a category, a layer or a derivative, asks not for the values of its arguments but for how they came
+ * about, which a body does not see. */
 static bool row_calls_open(void *context, const Syntax *s)
 {
     const Callee *c = context;
@@ -189,7 +191,7 @@ static bool row_calls_open(void *context, const Syntax *s)
     if (!named || (c->name && strcmp(s->name, c->name))) return false;
     const Entry *e = scope_function(c->scope, s->name);
     if (!e) return false;
-    return e->kind == ENTRY_ROW ? e->row->open : e->category && !strcmp(e->category, "layer");
+    return e->kind == ENTRY_ROW ? e->row->open : e->category != NULL;
 }
 
 static bool row_updates(void *context, const Syntax *s)
@@ -257,6 +259,13 @@ const char *row_gradient(const Row *r)
 int row_inputs(const Row *r)
 {
     return r->inputs;
+}
+
+bool row_takes(const Row *r, const char *name)
+{
+    for (int i = 0; i < r->parameters; i++)
+        if (!strcmp(r->parameter[i].name, name)) return true;
+    return false;
 }
 
 const char *row_input(const Row *r, int index)

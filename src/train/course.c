@@ -174,20 +174,36 @@ static Run *course_run(Course *c, bool norms, Error *e)
     return &new->run;
 }
 
-/* Norms are those before the step, so a program of its own is asked for them. */
+/* The layers' norms, and that of all, from the gradient where the search began: no program need be run for them. */
+static void course_measure(Course *c)
+{
+    const Lbfgs *l = &c->lbfgs;
+    const Model *m = c->m;
+    const double *g = lbfgs_began(l);
+    DataType real = model_real(m);
+    double all = 0;
+    for (size_t k = 0; k <= m->groups; k++) {
+        double sum = 0, norm;
+        const double *from = g;
+        for (size_t i = 0; k < m->groups && i < l->parts; from += l->part[i++]->size) {
+            const char *name = l->part[i]->name, *dot = strrchr(name, '.');
+            size_t length = dot ? (size_t)(dot - name) : 0;
+            if (strlen(m->group[k]) != length || memcmp(m->group[k], name, length) != 0) continue;
+            for (size_t j = 0; j < l->part[i]->size; j++)
+                sum += from[j] * from[j];
+        }
+        all += sum;
+        norm = sqrt(k < m->groups ? sum : all);
+        data_convert((char *)c->norms + k * data_size(real), real, &norm, DATA_F64, 1);
+    }
+}
+
 static int course_search(Course *c, bool norms, double *loss, Error *e)
 {
-    double unused[2];
-    Run *r = norms ? course_run(c, true, e) : NULL;
-    if (norms && !r) return e->status;
-    if (r) {
-        run_bind(r, RUN_LOSS, &unused[0]);
-        run_bind(r, RUN_OBJECTIVE, &unused[1]);
-        run_bind(r, RUN_GRADIENT, c->lbfgs.real);
-        run_go(r);
-    }
-    if (!(r = course_run(c, false, e))) return e->status;
+    Run *r = course_run(c, false, e);
+    if (!r) return e->status;
     *loss = lbfgs_step(&c->lbfgs, r);
+    if (norms) course_measure(c);
     return NUDGE_OK;
 }
 

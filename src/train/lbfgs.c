@@ -344,6 +344,11 @@ static void lbfgs_start(Lbfgs *l, LbfgsPoint *p)
     lbfgs_note(l, p->f, p->loss, 0);
 }
 
+const double *lbfgs_began(const Lbfgs *l)
+{
+    return l->vector[LBFGS_G];
+}
+
 double lbfgs_step(Lbfgs *l, Run *r)
 {
     LbfgsPoint start = {.g = l->vector[LBFGS_G]};

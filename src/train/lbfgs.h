@@ -32,5 +32,7 @@ void lbfgs_close(Lbfgs *l);
 
 /* A step with the program of a batch, which must be the same one each time. Returns the loss before it. */
 double lbfgs_step(Lbfgs *l, Run *r);
+/* The gradient [size] where the last step began. */
+const double *lbfgs_began(const Lbfgs *l);
 
 #endif

@@ -386,8 +386,10 @@ static Node *network_loss(Building *n, Node *t)
                  .what = "loss",
                  .train = n->k->mode == MODE_TRAIN && !n->k->still,
                  .weight = judged.weight};
-    Argument given[] = {{"y", value_node(judged.y), NULL}, {"t", value_node(judged.t), NULL}};
-    Value v = notation_call(&c, blueprint_loss(n->b), 2, given);
+    Argument given[] = {{"y", value_node(judged.y), NULL},
+                        {"t", value_node(judged.t), NULL},
+                        {"x", value_node(n->n->input), NULL}};
+    Value v = notation_call(&c, blueprint_loss(n->b), 3, given);
     if (v.kind != VALUE_TENSOR || v.node->type == TYPE_SCALAR || shape_size(v.node->shape) != 1)
         error_raise(&n->b->error, NUDGE_INPUT,
                     "%s: %s gives %s, but a loss is one number made from y and t; end it with mean(...)",
@@ -456,6 +458,14 @@ static Node *network_tree(Graph *g, Node *const *x, int from, int to)
     return a && b ? graph_binary(g, OP_add, a, b) : a ? a : b;
 }
 
+/* A loss that takes x may differentiate the net, so that parameters reach it not through the output alone. */
+static bool network_looks_back(const Building *n)
+{
+    const char *loss = blueprint_loss(n->b);
+    const Row *row = scope_row(n->b->scope, arena_string(&n->g->arena, loss, network_word(loss)));
+    return row && row_takes(row, "x");
+}
+
 /* Each micro-batch has gradients d [parts, count] of its own, from its part of the gradient that reaches the output. */
 static void network_part_gradients(Building *n, int count, Node *const *leaf, Node **d)
 {
@@ -481,7 +491,7 @@ static void network_gradients(Building *n)
     Node **share = arena_new(&n->g->arena, parts, sizeof *share);
     for (int i = 0; i < count; i++)
         leaf[i] = learnt[i]->leaf;
-    if (n->parts > 1)
+    if (n->parts > 1 && !network_looks_back(n))
         network_part_gradients(n, count, leaf, d);
     else
         autodiff_gradients(n->g, n->b->scope, n->n->loss, NULL, count, leaf, d);
@@ -700,7 +710,8 @@ static void network_stages(void *context)
     Building *n = context;
     n->n = arena_new(&n->g->arena, 1, sizeof *n->n);
     n->n->graph = n->g;
-    network_net(n, network_input(n));
+    n->n->input = network_input(n);
+    network_net(n, n->n->input);
     network_check(n);
     if (n->k->mode != MODE_TRAIN) n->n->prediction = network_prediction(n);
     if (n->k->mode != MODE_PREDICT) n->n->loss = network_loss(n, network_target(n));
@@ -732,6 +743,14 @@ void network_free(Network *n)
 
 /* ---- What kind of loss it is ---- */
 
+/* An x, and outputs that depend on it. */
+static void network_probing_input(Building *n)
+{
+    Node *x = n->n->input = network_input(n);
+    n->n->output = network_text(n, "y*sigmoid(mean(reshape(cast(x, real), 2, -1), -1))", 2,
+                                (const char *[]){"x", "y"}, (Node *[]){x, n->n->output});
+}
+
 /* Values that suit any loss: outputs in (0, 1), classes 0 and 1, targets in [0, 1]. */
 static void network_probing(void *context)
 {
@@ -745,6 +764,7 @@ static void network_probing(void *context)
     Node *t = classify ? graph_cast(n->g, position, TYPE_I32) : position;
     n->n->output = network_text(n, "(x + .2)/(1.5 + 2*x)", 1, (const char *[]){"x"},
                                 (Node *[]){graph_iota(n->g, wide, 1)});
+    if (network_looks_back(n)) network_probing_input(n);
     for (int i = 0; i < 2; i++) {
         n->n->weight = graph_expand(n->g, graph_const(n->g, i + 1), narrow);
         loss[i] = network_loss(n, t);

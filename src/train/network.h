@@ -77,6 +77,7 @@ typedef struct NetworkParameter {
 typedef struct Network {
     Graph *graph;
     Node *x, *t, *weight;
+    Node *input;      /* x as the net sees it: standardised, in its shape */
     Node *output;     /* of the net, [rows, ..]: logits, or standardised values */
     Node *prediction; /* [rows, outputs]; NULL in training */
     Node *loss;       /* [1]; NULL in prediction */
@@ -105,7 +106,7 @@ bool blueprint_driven(const Blueprint *b);
 Network *network_build(Blueprint *b, const Binding *k, Error *e);
 void network_free(Network *n);
 
-/* A network without inputs whose loss is [2]: that of two rows of weight 1, and of weight 2. */
+/* A network without a net whose loss is [2]: that of two rows of weight 1, and of weight 2. It reads x if the loss does. */
 Network *network_probe(Blueprint *b, Error *e);
 
 /* Runs body(context), which may raise through b->error; a failure is copied to e. */

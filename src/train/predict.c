@@ -190,7 +190,8 @@ int model_evaluate(const Model *m, const Dataset *d, const size_t *order, size_t
 
 /* ---- What kind of loss it is ---- */
 
-static int model_probe(const Model *m, Blueprint *b, Error *e)
+/* zeros [2, features]: x, of whatever type. */
+static int model_probe(const Model *m, Blueprint *b, const void *zeros, Error *e)
 {
     double memory[2], loss[2];
     Network *n = network_probe(b, e);
@@ -199,6 +200,7 @@ static int model_probe(const Model *m, Blueprint *b, Error *e)
     int status = run_open(&r, m->programs, n->graph, 1, &(PlanOutput){"loss", n->loss}, e);
     network_free(n);
     if (status) return status;
+    run_bind(&r, RUN_X, zeros);
     run_bind(&r, RUN_LOSS, memory);
     run_go(&r);
     run_end(&r);
@@ -207,10 +209,18 @@ static int model_probe(const Model *m, Blueprint *b, Error *e)
     return NUDGE_OK;
 }
 
+static int model_ask(const Model *m, Blueprint *b, Error *e)
+{
+    void *zeros = memory_zero(2 * m->task.features, sizeof(double));
+    int status = zeros ? model_probe(m, b, zeros, e) : error_memory(e);
+    memory_release(zeros);
+    return status;
+}
+
 int model_loss_adds(const Model *m, bool *adds, Error *e)
 {
     Blueprint *b = programs_lock(m->programs);
-    int status = b->kind == LOSS_UNKNOWN ? model_probe(m, b, e) : NUDGE_OK;
+    int status = b->kind == LOSS_UNKNOWN ? model_ask(m, b, e) : NUDGE_OK;
     *adds = b->kind == LOSS_ADDS;
     programs_unlock(m->programs);
     return status;

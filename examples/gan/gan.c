@@ -1,7 +1,9 @@
 /* gan.c: two nets against each other (Goodfellow et al., "Generative adversarial nets", NIPS 2014), in the plane. One
  * makes points from noise; the other tells them from points of a ring of eight small clouds, of deviation 0.02 at
  * distance 2 from the middle (Metz et al., "Unrolled generative adversarial networks", ICLR 2017). The first learns to
- * be taken for the clouds, which it never sees.
+ * be taken for the clouds, which it never sees. A penalty on the judge's slope at real points keeps the two from chasing
+ * each other round the ring (Mescheder, Geiger and Nowozin, "Which training methods for GANs do actually converge?", ICML
+ * 2018).
  *
  * cc gan.c -lnudge -lm && ./a.out [SEED [STEPS]] */
 #include <math.h>
@@ -34,7 +36,8 @@ static int game_open(Game *game, const char *options)
     nudge_let(g, "of_real", nudge_net(g, "judge", judge, real));
     nudge_let(g, "of_fake", nudge_net(g, "judge", judge, fake));
 
-    nudge_tensor doubt = nudge_formula(g, "mean(softplus(-of_real)) + mean(softplus(of_fake))");
+    nudge_tensor doubt = nudge_formula(g, "mean(softplus(-of_real)) + mean(softplus(of_fake))"
+                                          " + 0.1*mean(sum(grad(of_real, real)^2, -1))");
     nudge_optimize(g, "adam(lr=rate, beta1=0.5)", doubt, "judge.*");
     int e = nudge_compile(&game->judging, g);
 

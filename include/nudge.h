@@ -86,7 +86,8 @@ NUDGE_API int nudge_clone(const nudge *m, nudge **copy);
 
 NUDGE_API void nudge_free(nudge *m);
 
-/* Trains. x is [rows, inputs]; t is [rows] class numbers 0, 1, ... for cross_entropy, else [rows, outputs].
+/* Trains. x is [rows, inputs]; t is [rows] class numbers 0, 1, ... for cross_entropy, else [rows, outputs]; with
+ * task=labels 0 or 1 each, with task=reconstruct it may be NULL: x is what is to come out.
  * Options as for nudge_new: epochs= (100), steps= (instead), batch= (32), validation= (0.1), patience= (0: no early
  * stopping), optimizer= (adam), schedule=, clip=, shuffle=, log= (an event every so many steps). They stay in force for
  * later calls, unless this one is refused. The weights go on from where they are, the optimizer begins anew. The best
@@ -99,7 +100,7 @@ NUDGE_API int nudge_fit(nudge *m, const float *x, const float *t, size_t rows, c
 NUDGE_API int nudge_step(nudge *m, const float *x, const float *t, const float *weights, size_t rows,
                          float *loss);
 
-/* y [rows, outputs]: a classifier gives probabilities. room is the number of floats y has room for. */
+/* y [rows, outputs]: a classifier gives probabilities, and so do labels. room is the number of floats y has room for. */
 NUDGE_API int nudge_predict(const nudge *m, const float *x, size_t rows, float *y, size_t room);
 
 /* A parameter by name ("0.weight"): n numbers in, or *need numbers out (NUDGE_INPUT if room is less). */

@@ -275,6 +275,51 @@ static nudge *make_points(float x[2 * POINTS], float t[POINTS])
     return m;
 }
 
+/* Two labels of a point: is it right, is it above. */
+static void test_labels(void **state)
+{
+    (void)state;
+    float x[2 * POINTS], t[POINTS], label[2 * POINTS], y[2 * POINTS];
+    points(x, t);
+    for (int i = 0; i < 2 * POINTS; i++)
+        label[i] = x[i] > 0;
+    nudge *m = make(2, "dense(8) tanh dense(2)", "task=labels threshold=f1");
+    assert_int_equal(nudge_fit(m, x, label, POINTS, "epochs=100 optimizer=adam(lr=.05)"), 0);
+    assert_int_equal(nudge_predict(m, x, POINTS, y, 2 * POINTS), 0);
+    int right = 0;
+    for (int i = 0; i < 2 * POINTS; i++) {
+        assert_true(y[i] >= 0 && y[i] <= 1);
+        right += (y[i] > .5f) == (label[i] > .5f);
+    }
+    assert_true(right > 2 * POINTS * .95);
+    nudge *copy;
+    assert_int_equal(nudge_clone(m, &copy), 0);
+    expect_same_predictions(m, copy, x, POINTS);
+    nudge_free(copy);
+    label[3] = 2;
+    expect_message(m, nudge_fit(m, x, label, POINTS, NULL), NUDGE_INPUT,
+                   "t is 2 in row 1, column 1 (from 0), which is no label");
+    nudge_free(m);
+}
+
+/* Rows on a line go through one number and come out again, without targets. */
+static void test_reconstruction(void **state)
+{
+    (void)state;
+    float x[3 * POINTS], y[3 * POINTS];
+    for (int i = 0; i < POINTS; i++) {
+        float at = (float)i / POINTS;
+        x[3 * i] = 10 * at, x[3 * i + 1] = 5 - at, x[3 * i + 2] = 100 + 3 * at;
+    }
+    nudge *m = make(3, "dense(1) dense(features)", "task=reconstruct standardize=true seed=2");
+    assert_int_equal(nudge_fit(m, x, NULL, POINTS, "epochs=200 optimizer=adam(lr=.05)"), 0);
+    assert_int_equal(nudge_outputs(m), 3);
+    assert_int_equal(nudge_predict(m, x, POINTS, y, 3 * POINTS), 0);
+    for (int i = 0; i < 3 * POINTS; i++)
+        assert_true(fabsf(y[i] - x[i]) < .05f);
+    nudge_free(m);
+}
+
 static void test_memory_round_trip(void **state)
 {
     (void)state;
@@ -705,6 +750,8 @@ int main(void)
         cmocka_unit_test(test_standards_stay),
         cmocka_unit_test(test_article_first_step),
         cmocka_unit_test(test_article_5000_steps),
+        cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_reconstruction),
         cmocka_unit_test(test_memory_round_trip),
         cmocka_unit_test(test_file_round_trip),
         cmocka_unit_test(test_clone_is_independent),

@@ -94,7 +94,7 @@ static void infers_roles(void **state)
     assert_warns(&c, "width,colour,species\n0.1,red,b\n0.2,blue,a\n1e3,red,a\n", NULL, "");
     assert_features(&c.k, "width colour=blue colour=red");
     assert_int_equal(c.k.target, 2);
-    assert_true(c.k.classify && columns_classes(&c.k) == 2);
+    assert_true(c.k.task == TASK_CLASSIFY && columns_classes(&c.k) == 2);
     assert_true(c.d.rows == 3 && c.d.features == 3 && c.d.targets == 1 && c.d.classes == 2);
     assert_true(c.d.t_type == DATA_I32 && c.d.x_rank == 1 && c.d.x_shape[0] == 3);
     assert_true(x_at(&c, 0, 0) == 0.1 && x_at(&c, 0, 1) == 0 && x_at(&c, 0, 2) == 1);
@@ -109,20 +109,20 @@ static void infers_tasks(void **state)
     static const InferOptions regress = {.task = TASK_REGRESS}, classify = {.task = TASK_CLASSIFY};
     Case c;
     case_fits(&c, "a,y\n1,0\n2,1\n3,1\n4,0\n", NULL);
-    assert_true(c.k.classify && c.k.column[1].numbers);
+    assert_true(c.k.task == TASK_CLASSIFY && c.k.column[1].numbers);
     case_free(&c);
     case_fits(&c, "a,y\n1,0\n2,1\n3,1\n4,0\n", &regress);
-    assert_true(!c.k.classify && !c.d.classes && c.d.t_type == DATA_F64);
+    assert_true(c.k.task != TASK_CLASSIFY && !c.d.classes && c.d.t_type == DATA_F64);
     assert_true(((const double *)c.d.t)[1] == 1);
     case_free(&c);
     case_fits(&c, "a,y\n1,1\n2,2\n3,3\n4,4\n", NULL);
-    assert_false(c.k.classify);
+    assert_true(c.k.task == TASK_REGRESS);
     case_free(&c);
     case_fits(&c, "a,y\n1,0.5\n2,0.25\n", NULL);
-    assert_false(c.k.classify);
+    assert_true(c.k.task == TASK_REGRESS);
     case_free(&c);
     case_fits(&c, "a,y\n1,10\n2,9\n3,10.0\n", &classify);
-    assert_true(c.k.classify && c.k.column[1].level_count == 2);
+    assert_true(c.k.task == TASK_CLASSIFY && c.k.column[1].level_count == 2);
     assert_string_equal(c.k.column[1].levels[0], "9");
     assert_string_equal(c.k.column[1].levels[1], "10");
     assert_memory_equal(c.d.t, ((int32_t[]){1, 0, 1}), 12);
@@ -150,7 +150,8 @@ static void obeys_options(void **state)
 {
     (void)state;
     const char *ignore[] = {"id"}, *missing[] = {"?", "-9"};
-    const InferOptions o = {.target = "y",
+    const InferOptions o = {.target = (const char *[]){"y"},
+                            .target_count = 1,
                             .weight = "w",
                             .ignore = ignore,
                             .ignore_count = 1,
@@ -172,14 +173,18 @@ static void refuses_options(void **state)
     (void)state;
     const char *csv = "sepal,petal,species\n1,2,a\n2,1,b\n", *species[] = {"species"},
                *all[] = {"sepal", "petal"};
-    assert_refuses(csv, &(InferOptions){.target = "specie"},
+    assert_refuses(csv, &(InferOptions){.target = (const char *[]){"specie"}, .target_count = 1},
                    "x.csv: target=specie: no column is called that; did you mean species?");
     assert_refuses(csv, &(InferOptions){.weight = "q"},
                    "x.csv: weight=q: no column is called that; there are sepal, petal, species");
-    assert_refuses(csv, &(InferOptions){.target = "species", .ignore = species, .ignore_count = 1},
-                   "x.csv: column species is both the target and ignored; choose one");
-    assert_refuses(csv, &(InferOptions){.target = "species", .weight = "species"},
-                   "x.csv: column species is both the target and the weight; choose one");
+    assert_refuses(
+        csv,
+        &(InferOptions){
+            .target = (const char *[]){"species"}, .target_count = 1, .ignore = species, .ignore_count = 1},
+        "x.csv: column species is both the target and ignored; choose one");
+    assert_refuses(
+        csv, &(InferOptions){.target = (const char *[]){"species"}, .target_count = 1, .weight = "species"},
+        "x.csv: column species is both the target and the weight; choose one");
     assert_refuses(csv, &(InferOptions){.weight = "species", .ignore = species, .ignore_count = 1},
                    "x.csv: column species is both the weight and ignored; choose one");
     assert_refuses(
@@ -349,7 +354,8 @@ static void refuses_what_cannot_be_learned(void **state)
                    "x.csv:3:2: \"1e999\" is not finite in column y\n"
                    "  to treat it as missing: missing=1e999, to learn classes: task=classify");
     assert_refuses(
-        "a,y,w\n1,u,1\n2,v,-1\n", &(InferOptions){.weight = "w", .target = "y"},
+        "a,y,w\n1,u,1\n2,v,-1\n",
+        &(InferOptions){.weight = "w", .target = (const char *[]){"y"}, .target_count = 1},
         "x.csv:3:3: \"-1\" is no weight in column w; each row needs a number that is not negative");
     assert_refuses("a,y,w\n1,u,1\n2,v,\n", &(InferOptions){.weight = "w"},
                    "x.csv:3:3: \"\" is no weight in column w; each row needs a number that is not negative");
@@ -537,7 +543,7 @@ static void saves_and_loads(void **state)
     assert_int_equal(columns_load(&k, json.s, json.length, &e), NUDGE_OK);
     columns_save(&k, &again);
     assert_string_equal(json.s, again.s);
-    assert_true(k.count == 4 && k.target == 3 && k.weight == 2 && k.features == 3 && k.classify);
+    assert_true(k.count == 4 && k.target == 3 && k.weight == 2 && k.features == 3 && k.task == TASK_CLASSIFY);
     assert_features(&k, "a the \"b\"=z the \"b\"=\xc3\xa4");
     assert_true(k.column[0].mean == c.k.column[0].mean && k.column[0].scale == c.k.column[0].scale);
     assert_int_equal(column_level(k.column + 3, "10.0"), 1);
@@ -547,6 +553,78 @@ static void saves_and_loads(void **state)
     text_free(&json);
     text_free(&again);
     case_free(&c);
+}
+
+/* ---- Several targets, and none ---- */
+
+static const char several[] = "a,good,b,big\n1,no,4,1\n2,yes,5,0\n4,no,9,\n3,yes,7,1\n";
+
+static void assert_numbers(const void *got, const double *want, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        assert_true(((const double *)got)[i] == want[i]);
+}
+
+static void takes_several_targets(void **state)
+{
+    (void)state;
+    const char *labels[] = {"big", "good"}, *numbers[] = {"a", "b"};
+    Case c;
+    case_fits(&c, several, &(InferOptions){.target = labels, .target_count = 2});
+    assert_true(c.k.task == TASK_LABELS && c.k.targets == 2 && c.k.features == 2 && c.k.target == 1);
+    assert_string_equal(columns_of_target(&c.k, 0)->name, "good"); /* in the order of the file */
+    assert_string_equal(columns_of_target(&c.k, 1)->name, "big");
+    assert_string_equal(columns_of_target(&c.k, 0)->levels[1], "yes");
+    assert_true(c.d.labels && !c.d.classes && c.d.targets == 2 && c.d.rows == 3);
+    assert_numbers(c.d.t, (double[]){0, 1, 1, 0, 1, 1}, 6);
+    assert_string_equal(text_end(&c.warnings),
+                        "x.csv: 1 row without a value in each target column, such as good "
+                        "is left out\n");
+    case_free(&c);
+    case_fits(&c, several, &(InferOptions){.target = numbers, .target_count = 2});
+    assert_true(c.k.task == TASK_REGRESS && c.d.targets == 2 && !c.d.labels);
+    assert_numbers(c.d.t, (double[]){1, 4, 2, 5, 4, 9, 3, 7}, 8);
+    assert_int_equal(columns_measure(&c.k, &c.d, (size_t[]){0, 2}, 2, &c.e), NUDGE_OK);
+    assert_true(columns_of_target(&c.k, 0)->mean == 2.5 && columns_of_target(&c.k, 1)->mean == 6.5);
+    assert_true(columns_of_target(&c.k, 0)->scale == 1.5 && columns_of_target(&c.k, 1)->scale == 2.5);
+    case_free(&c);
+    case_fits(&c, several, &(InferOptions){.target = labels, .target_count = 1, .task = TASK_LABELS});
+    assert_true(c.k.task == TASK_LABELS && c.k.targets == 1 && c.d.labels);
+    case_free(&c);
+}
+
+static void takes_inputs_as_targets(void **state)
+{
+    (void)state;
+    Case c;
+    case_fits(&c, several, &(InferOptions){.task = TASK_RECONSTRUCT});
+    assert_true(c.k.task == TASK_RECONSTRUCT && !c.k.targets && c.k.target == COLUMN_NONE);
+    assert_true(c.d.reconstruct && c.d.t == c.d.x && c.d.targets == 5 && c.d.rows == 4);
+    case_free(&c);
+}
+
+static void refuses_such_targets(void **state)
+{
+    (void)state;
+    const char *two[] = {"a", "good"}, *one[] = {"same", "y"}, *texts[] = {"good", "name"};
+    assert_refuses(
+        several, &(InferOptions){.target = two, .target_count = 2, .task = TASK_CLASSIFY},
+        "x.csv: a class is told by one target, but there are 2; several columns of 0 and 1 are task=labels");
+    assert_refuses(
+        several, &(InferOptions){.target = two, .target_count = 2, .task = TASK_LABELS},
+        "x.csv: column a has 4 different values, but a label has two, such as 0 and 1; name it no target, "
+        "or write task=regress");
+    assert_refuses(
+        several, &(InferOptions){.target = two, .target_count = 2, .task = TASK_RECONSTRUCT},
+        "x.csv: target=a: to reconstruct is to tell all columns from themselves, so there is no target; to "
+        "leave a column out: ignore=a");
+    assert_refuses(
+        "x,same,y\n1,0,1\n2,0,0\n", &(InferOptions){.target = one, .target_count = 2},
+        "x.csv: column same is 0 in every row; there is nothing to tell of it, so name it no target");
+    assert_refuses(
+        "x,good,name\n1,n,u\n2,y,v\n3,y,w\n", &(InferOptions){.target = texts, .target_count = 2},
+        "x.csv: column name has 3 different texts, but of several targets each is a number, or has two "
+        "values such as 0 and 1; name one target, or write it as columns of 0 and 1");
 }
 
 static void assert_damaged(const char *json, const char *message)
@@ -564,7 +642,13 @@ static void refuses_damaged_columns(void **state)
     assert_damaged("{", "columns of the model");
     assert_damaged("[]", "task or columns are missing");
     assert_damaged("{\"task\":\"x\",\"columns\":[]}", "its task is unknown");
-    assert_damaged("{\"task\":\"regress\",\"columns\":[]}", "it needs one target");
+    assert_damaged("{\"task\":\"regress\",\"columns\":[]}", "it needs a target");
+    assert_damaged("{\"task\":\"infer\",\"columns\":[]}", "its task is unknown");
+    assert_damaged("{\"task\":\"reconstruct\",\"columns\":[{\"name\":\"a\",\"role\":\"target\"}]}",
+                   "it needs a target");
+    assert_damaged(
+        "{\"task\":\"labels\",\"columns\":[{\"name\":\"a\",\"role\":\"target\",\"levels\":[\"n\"]}]}",
+        "a label has not two values");
     assert_damaged("{\"task\":\"regress\",\"columns\":[{\"name\":1}]}", "a name is missing");
     assert_damaged("{\"task\":\"regress\",\"columns\":[{\"name\":\"a\",\"role\":\"b\"}]}",
                    "a role is unknown");
@@ -679,6 +763,9 @@ int main(void)
         cmocka_unit_test(keeps_doubles),
         cmocka_unit_test(saves_and_loads),
         cmocka_unit_test(refuses_damaged_columns),
+        cmocka_unit_test(takes_several_targets),
+        cmocka_unit_test(takes_inputs_as_targets),
+        cmocka_unit_test(refuses_such_targets),
         cmocka_unit_test(shows_cells),
         cmocka_unit_test(survives_failing_allocations),
         cmocka_unit_test(survives_failing_messages),

@@ -29,7 +29,7 @@ static void three_classes(Metrics *m, const double *baseline, double first_weigh
 {
     static const size_t truth[] = {0, 0, 0, 1, 1, 2}, said[] = {0, 0, 1, 1, 2, 2};
     Error e = {0};
-    assert_int_equal(metrics_begin(m, METRICS_CLASSES, 3, baseline, &e), 0);
+    assert_int_equal(metrics_begin(m, METRICS_CLASSES, 3, baseline, NULL, &e), 0);
     for (int i = 0; i < 6; i++) {
         double p[3] = {.2, .2, .2};
         p[said[i]] = .6;
@@ -77,7 +77,7 @@ static void test_absent_class(void **state)
     (void)state;
     Metrics m;
     Error e = {0};
-    assert_int_equal(metrics_begin(&m, METRICS_CLASSES, 4, NULL, &e), 0);
+    assert_int_equal(metrics_begin(&m, METRICS_CLASSES, 4, NULL, NULL, &e), 0);
     metrics_add_class(&m, (double[]){.7, .3, 0, 0}, 0, 1);
     metrics_add_class(&m, (double[]){.6, .4, 0, 0}, 1, 1);
     expect(figure(&m, "balanced_accuracy", false), .5);
@@ -97,7 +97,7 @@ static void test_auc(void **state)
     Metrics m;
     Error e = {0};
     double sum = 0, pairs = 0;
-    assert_int_equal(metrics_begin(&m, METRICS_CLASSES, 2, NULL, &e), 0);
+    assert_int_equal(metrics_begin(&m, METRICS_CLASSES, 2, NULL, NULL, &e), 0);
     for (int i = 0; i < N; i++)
         metrics_add_class(&m, (double[]){1 - score[i], score[i]}, positive[i], weight[i]);
     for (int i = 0; i < N; i++)
@@ -109,9 +109,86 @@ static void test_auc(void **state)
     expect(figure(&m, "auc", false), sum / pairs);
     expect(figure(&m, "auc", true), .5);
     metrics_free(&m);
-    assert_int_equal(metrics_begin(&m, METRICS_CLASSES, 2, NULL, &e), 0);
+    assert_int_equal(metrics_begin(&m, METRICS_CLASSES, 2, NULL, NULL, &e), 0);
     metrics_add_class(&m, (double[]){.5, .5}, 1, 1);
     assert_true(isnan(figure(&m, "auc", false))); /* of one class only */
+    metrics_free(&m);
+}
+
+/* By hand: taken from the highest score down, precision is 1/1 and 2/3 (two rows tie) and 3/4 where positives come in. */
+static void test_curve(void **state)
+{
+    (void)state;
+    static const double score[] = {.9, .6, .6, .3, .1};
+    static const bool positive[] = {1, 0, 1, 1, 0};
+    Metrics m;
+    Error e = {0};
+    assert_int_equal(metrics_begin(&m, METRICS_CLASSES, 2, NULL, NULL, &e), 0);
+    for (int i = 0; i < 5; i++)
+        metrics_add_class(&m, (double[]){1 - score[i], score[i]}, positive[i], 1);
+    expect(figure(&m, "average_precision", false), (1 + 2 / 3. + 3 / 4.) / 3);
+    expect(figure(&m, "average_precision", true), 3 / 5.);
+    /* F1 there: 2/(1 + 3), 4/(3 + 3), 6/(4 + 3): the last, between .3 and .1 */
+    expect(metrics_best_threshold(&m, 0), .2);
+    metrics_free(&m);
+    assert_int_equal(metrics_begin(&m, METRICS_CLASSES, 2, NULL, (double[]){.2}, &e), 0);
+    for (int i = 0; i < 5; i++)
+        metrics_add_class(&m, (double[]){1 - score[i], score[i]}, positive[i], 1);
+    expect(figure(&m, "accuracy", false), 4 / 5.);
+    metrics_free(&m);
+}
+
+static void test_labels(void **state)
+{
+    (void)state;
+    static const double baseline[] = {.75, .25}, threshold[] = {.5, .3},
+                        p[][2] = {{.9, .2}, {.6, .4}, {.3, .8}, {.2, .1}},
+                        t[][2] = {{1, 0}, {1, 0}, {1, 1}, {0, 0}};
+    static const double weight[] = {1, 1, 2, 1};
+    Metrics m;
+    Error e = {0};
+    assert_int_equal(metrics_begin(&m, METRICS_LABELS, 2, baseline, threshold, &e), 0);
+    for (int i = 0; i < 4; i++)
+        metrics_add_labels(&m, p[i], t[i], weight[i]);
+    /* label 0: right in rows 0, 1, 3 (weight 3); label 1: in rows 0, 2, 3 (weight 4); both in rows 0 and 3 */
+    expect(figure(&m, "accuracy", false), (3 + 4) / 10.);
+    expect(figure(&m, "subset_accuracy", false), 2 / 5.);
+    /* label 0: 2 true of 2 said and 4 there; label 1: 2 of 3 said and 2 there */
+    expect(figure(&m, "f1", false), (4 / 6. + 4 / 5.) / 2);
+    expect(figure(&m, "f1_micro", false), 8 / 11.);
+    expect(figure(&m, "auc", false), 1);
+    double loss = -log(.9) - log(.6) - 2 * log(.3) - log(.8) - log(.8) - log(.6) - 2 * log(.8) - log(.9);
+    expect(figure(&m, "log_loss", false), loss / 10);
+    /* always 1 and 0: right in 4 and 3 of 5, both in rows 0 and 1 */
+    expect(figure(&m, "accuracy", true), (4 + 3) / 10.);
+    expect(figure(&m, "subset_accuracy", true), 2 / 5.);
+    expect(figure(&m, "f1", true), 8 / 9. / 2);
+    expect(figure(&m, "f1_micro", true), 8 / (2 * 4 + 1 + 2.));
+    expect(figure(&m, "average_precision", true), (4 / 5. + 2 / 5.) / 2);
+    Text out = {0};
+    metrics_text(&m, (const char *[]){"old", "red"}, &out);
+    assert_non_null(strstr(text_end(&out), "always saying what is more frequent: 70 %"));
+    assert_non_null(
+        strstr(text_end(&out), "old             4      100 %       50 %     66.7 %          1\n"));
+    assert_non_null(
+        strstr(text_end(&out), "red             2     66.7 %      100 %       80 %          1\n"));
+    text_free(&out);
+    metrics_free(&m);
+}
+
+/* All inputs count as one: the share of their variance that is explained is no mean of shares. */
+static void test_inputs(void **state)
+{
+    (void)state;
+    static const double y[][2] = {{0, 9}, {1, 12}}, t[][2] = {{0, 10}, {2, 14}}, baseline[] = {1, 12};
+    Metrics m;
+    Error e = {0};
+    assert_int_equal(metrics_begin(&m, METRICS_INPUTS, 2, baseline, NULL, &e), 0);
+    for (int i = 0; i < 2; i++)
+        metrics_add_values(&m, y[i], t[i], 1);
+    expect(figure(&m, "explained", false), 1 - (1 + 1 + 4) / (2 + 8.));
+    expect(figure(&m, "explained", true), 0);
+    expect(figure(&m, "rmse", false), sqrt(6 / 4.));
     metrics_free(&m);
 }
 
@@ -123,7 +200,7 @@ static void test_values(void **state)
     static const double weight[] = {1, 2, 1};
     Metrics m;
     Error e = {0};
-    assert_int_equal(metrics_begin(&m, METRICS_VALUES, 2, baseline, &e), 0);
+    assert_int_equal(metrics_begin(&m, METRICS_VALUES, 2, baseline, NULL, &e), 0);
     for (int i = 0; i < 3; i++)
         metrics_add_values(&m, y[i], t[i], weight[i]);
     /* squared errors: 0 + 2*1 + 1 and 1 + 2*0 + 1 */
@@ -212,7 +289,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_classes), cmocka_unit_test(test_weights), cmocka_unit_test(test_absent_class),
-        cmocka_unit_test(test_auc),     cmocka_unit_test(test_values),  cmocka_unit_test(test_names),
+        cmocka_unit_test(test_auc),     cmocka_unit_test(test_curve),   cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_inputs),  cmocka_unit_test(test_values),  cmocka_unit_test(test_names),
         cmocka_unit_test(test_text),    cmocka_unit_test(test_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -214,7 +214,7 @@ static void refuses(void **state)
          "r.yaml:4: threads: \"-1\" is not a whole number from 0 to 4096; give one such as 2"},
         {"shuffle", "maybe", "r.yaml:4: shuffle: \"maybe\" is neither true nor false"},
         {"task", "clasify",
-         "r.yaml:4: task: \"clasify\" is not one of classify, regress, next; did you mean classify?"},
+         "r.yaml:4: task: \"clasify\" is not one of classify, regress, labels, reconstruct, next; did you mean classify?"},
         {"dtype", "bf16", "r.yaml:4: dtype: \"bf16\" is not one of float32, float64"},
         {"net", "[\"dense(4)\", \"relu\"]",
          "r.yaml:4: net: [dense(4), relu] is a list; write one text, such as dense(32) relu dense(classes)"},

@@ -89,11 +89,14 @@ static bool api_named(const char *text, const char *name)
 /* Class numbers are what cross_entropy takes, and whoever says how many classes there are. */
 static Task api_task(const Settings *s, size_t inputs)
 {
-    const char *loss = settings_text(s, "loss");
-    bool classes = settings_is_set(s, "classes");
+    const char *loss = settings_text(s, "loss"), *task = settings_text(s, "task");
+    bool classes = settings_is_set(s, "classes"), reconstruct = task && !strcmp(task, "reconstruct");
     return (Task){.features = inputs,
                   .classify = classes || (loss && api_named(loss, "cross_entropy")),
                   .classes = classes ? (size_t)settings_integer(s, "classes") : 0,
+                  .targets = reconstruct ? inputs : 0,
+                  .labels = task && !strcmp(task, "labels"),
+                  .reconstruct = reconstruct,
                   .standardize = settings_is_set(s, "standardize") && settings_flag(s, "standardize")};
 }
 
@@ -242,6 +245,18 @@ static int api_take_classes(const Model *m, const float *t, size_t rows, int32_t
     return NUDGE_OK;
 }
 
+static int api_check_labels(const float *t, size_t rows, size_t columns, Error *e)
+{
+    for (size_t i = 0; i < rows * columns; i++) {
+        char number[NUMBER_ROOM];
+        if (!(t[i] >= 0 && t[i] <= 1))
+            return error_set(e, NUDGE_INPUT,
+                             "t is %s in row %zu, column %zu (from 0), which is no label; labels are 0 or 1",
+                             number_print_float(number, t[i]), i / columns, i % columns);
+    }
+    return NUDGE_OK;
+}
+
 static int api_take_weights(const float *weights, size_t rows, double *weight, Error *e)
 {
     for (size_t i = 0; i < rows; i++) {
@@ -265,24 +280,28 @@ static int api_dataset(Dataset *d, const Model *m, const float *x, const float *
                    .x_type = DATA_F32,
                    .t_type = m->task.classify ? DATA_I32 : DATA_F32,
                    .x = x,
-                   .t = t,
                    .classes = m->task.classes,
                    .vocabulary = m->task.vocabulary,
                    .next = m->task.next,
+                   .labels = m->task.labels,
+                   .reconstruct = m->task.reconstruct,
                    .x_rank = 1,
                    .x_shape = {m->task.features}};
     int status = api_check_rows(m, x, rows, e);
     if (!status) status = api_check_inputs(m, x, rows, e);
     if (status) return status;
+    if (!t && m->task.reconstruct) t = x;
     if (!t)
         return error_set(e, NUDGE_INPUT, "t is NULL; give [rows%s] %s", m->task.classify ? "" : ", outputs",
                          m->task.classify ? "class numbers" : "targets");
+    d->t = t;
     if (m->task.classify) {
         int32_t *class = memory_new(rows * d->targets, sizeof *class);
         d->t = d->owned[0] = class;
         status = class ? api_take_classes(m, t, rows, class, e) : error_memory(e);
     } else {
         status = api_check_finite(t, rows, d->targets, "t", e);
+        if (!status && m->task.labels) status = api_check_labels(t, rows, d->targets, e);
     }
     if (status || !weights) return status;
     double *weight = memory_new(rows, sizeof *weight);

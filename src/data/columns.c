@@ -6,8 +6,12 @@
 #include <string.h>
 
 static const char *const column_roles[] = {"out", "number", "category", "target", "weight", "text"};
-enum { COLUMNS_CONTEXT_MOST = 1000000 };
-enum { COLUMN_ROLES = sizeof column_roles / sizeof *column_roles };
+static const char *const column_tasks[] = {"infer", "classify", "regress", "labels", "reconstruct"};
+enum {
+    COLUMNS_CONTEXT_MOST = 1000000,
+    COLUMN_ROLES = sizeof column_roles / sizeof *column_roles,
+    COLUMN_TASKS = sizeof column_tasks / sizeof *column_tasks
+};
 
 /* pandas' default na_values; any other spelling of NaN counts, too. */
 static const char *const columns_missing[] = {"",         "#N/A",   "#N/A N/A", "#NA",  "-1.#IND",
@@ -120,20 +124,30 @@ size_t columns_count(const Columns *k, ColumnRole role)
 
 size_t columns_classes(const Columns *k)
 {
-    return k->classify ? k->column[k->target].level_count : 0;
+    return k->count && k->task == TASK_CLASSIFY ? k->column[k->target].level_count : 0;
+}
+
+const Column *columns_of_target(const Columns *k, size_t target)
+{
+    const Column *c = k->column + k->target;
+    while (c->role != COLUMN_TARGET || c->first != target)
+        c++;
+    return c;
 }
 
 void columns_lay_out(Columns *k)
 {
-    k->features = 0;
+    k->features = k->targets = 0;
+    k->target = COLUMN_NONE;
     for (size_t i = 0; i < k->count; i++) {
         Column *c = k->column + i;
-        c->first = k->features;
+        c->first = c->role == COLUMN_TARGET ? k->targets : k->features;
         c->features = c->role == COLUMN_NUMBER     ? 1
                       : c->role == COLUMN_CATEGORY ? c->level_count
                       : c->role == COLUMN_TEXT     ? k->context
                                                    : 0;
         k->features += c->features;
+        if (c->role == COLUMN_TARGET && !k->targets++) k->target = i;
     }
 }
 
@@ -181,7 +195,7 @@ void columns_save(const Columns *k, Text *out)
     JsonWriter w = {.out = out};
     json_open(&w, '{');
     json_key(&w, "task");
-    json_string(&w, k->classify ? "classify" : "regress");
+    json_string(&w, column_tasks[k->task]);
     columns_save_strings(&w, "missing", k->missing, k->missing_count);
     if (columns_is_text(k)) json_key(&w, "context"), json_integer(&w, (int64_t)k->context);
     json_key(&w, "columns");
@@ -250,18 +264,21 @@ static int columns_load_column(Column *c, const JsonValue *v, Error *e)
 
 static int columns_load_roles(Columns *k, Error *e)
 {
-    k->target = k->weight = k->text = COLUMN_NONE;
+    columns_lay_out(k);
+    k->weight = k->text = COLUMN_NONE;
     for (size_t i = 0; i < k->count; i++) {
-        if (k->column[i].role == COLUMN_TARGET) k->target = i;
-        if (k->column[i].role == COLUMN_WEIGHT) k->weight = i;
-        if (k->column[i].role == COLUMN_TEXT) k->text = i;
+        const Column *c = k->column + i;
+        if (c->role == COLUMN_WEIGHT) k->weight = i;
+        if (c->role == COLUMN_TEXT) k->text = i;
+        if (k->task == TASK_LABELS && c->role == COLUMN_TARGET && c->level_count != 2)
+            return columns_corrupt(e, "a label has not two values");
     }
-    if (columns_count(k, COLUMN_TARGET) != 1) return columns_corrupt(e, "it needs one target");
     if (columns_count(k, COLUMN_WEIGHT) > 1) return columns_corrupt(e, "it has two weights");
-    if (k->classify && columns_classes(k) < 2) return columns_corrupt(e, "it has no classes");
     if (columns_count(k, COLUMN_TEXT) > 1) return columns_corrupt(e, "it has two texts");
     if (k->text != COLUMN_NONE && !k->context) return columns_corrupt(e, "its text has no length");
-    columns_lay_out(k);
+    if ((k->task == TASK_RECONSTRUCT) != !k->targets) return columns_corrupt(e, "it needs a target");
+    if (k->task == TASK_CLASSIFY && (k->targets > 1 || columns_classes(k) < 2))
+        return columns_corrupt(e, "it has no classes");
     return k->features ? NUDGE_OK : columns_corrupt(e, "it has no inputs");
 }
 
@@ -271,9 +288,10 @@ static int columns_load_all(Columns *k, const JsonValue *v, Error *e)
     const char *task = json_member_string(v, "task");
     double context = json_member_number(v, "context");
     if (!task || !list || list->kind != JSON_ARRAY) return columns_corrupt(e, "task or columns are missing");
-    k->classify = !strcmp(task, "classify");
     k->context = context >= 1 && context <= COLUMNS_CONTEXT_MOST ? (size_t)context : 0;
-    if (!k->classify && strcmp(task, "regress")) return columns_corrupt(e, "its task is unknown");
+    for (int i = 1; i < COLUMN_TASKS; i++)
+        if (!strcmp(task, column_tasks[i])) k->task = (DataTask)i;
+    if (k->task == TASK_INFER) return columns_corrupt(e, "its task is unknown");
     if (columns_load_strings(&k->missing, &k->missing_count, json_member(v, "missing"), e)) return e->status;
     if (!(k->column = memory_zero(list->count, sizeof *k->column))) return error_memory(e);
     k->count = list->count;

@@ -1,5 +1,5 @@
 /* columns.h: what a model knows about the columns of its data: which are inputs, how text becomes numbers, what the
- * target is. infer.h decides it from a training table, encode.h applies it, and it travels with the model as JSON.
+ * targets are. infer.h decides it from a training table, encode.h applies it, and it travels with the model as JSON.
  * Knows base/ and tokens. */
 #ifndef DATA_COLUMNS_H
 #define DATA_COLUMNS_H
@@ -18,7 +18,8 @@ typedef enum ColumnRole {
 typedef struct Column {
     char *name;
     ColumnRole role;
-    size_t first, features; /* an input's features are [first, first + features) */
+    size_t first,
+        features; /* an input's features are [first, first + features); a target's place among them is first */
     size_t level_count;
     char **levels; /* categories or class names, sorted: by value if all are numbers, else by bytes */
     bool numbers;  /* levels are sorted by value, and "1.0" is level "1" */
@@ -29,11 +30,16 @@ typedef struct Column {
 
 #define COLUMN_NONE ((size_t)-1)
 
+/* What is learnt from a table: a class, numbers, several things each of which is so or not so, or the inputs
+ * themselves. TASK_INFER: what the targets look like. */
+typedef enum DataTask { TASK_INFER, TASK_CLASSIFY, TASK_REGRESS, TASK_LABELS, TASK_RECONSTRUCT } DataTask;
+
 typedef struct Columns {
     size_t count;
     Column *column;        /* [count], as in the training file */
-    size_t target, weight; /* positions; COLUMN_NONE if there is no weight */
-    bool classify;         /* else regress */
+    size_t target, weight; /* positions, of the first target; COLUMN_NONE if there is none */
+    size_t targets;        /* how many columns are targets, in the order of the file; 0: the inputs are */
+    DataTask task;         /* not TASK_INFER */
     size_t features;       /* numbers in an encoded row */
     size_t text;           /* position of the column of free text; COLUMN_NONE if there is none */
     Tokens tokens; /* of it. They do not travel with the other things here, but beside them (tokens_save) */
@@ -68,15 +74,18 @@ const Column *columns_of_feature(const Columns *k, size_t feature);
 /* "petal_width", "colour=red". */
 void columns_feature_name(const Columns *k, size_t feature, Text *out);
 
+/* The column of target k. */
+const Column *columns_of_target(const Columns *k, size_t target);
+
 /* Means and standard deviations for each feature, [features]; 0 and 1 for those of categories. */
 void columns_standard(const Columns *k, double *mean, double *scale);
 
 size_t columns_count(const Columns *k, ColumnRole role);
 
-/* The target's classes; 0 for regression. */
+/* The target's classes; 0 for other tasks. */
 size_t columns_classes(const Columns *k);
 
-/* Numbers each input column's features, once the roles stand. */
+/* Numbers each input column's features, and the targets, once the roles stand. */
 void columns_lay_out(Columns *k);
 
 /* A cell as messages show it: shortened, and on one line. */

@@ -14,6 +14,15 @@ void dataset_free(Dataset *d)
     *d = (Dataset){0};
 }
 
+void dataset_reconstruct(Dataset *d)
+{
+    d->reconstruct = true;
+    d->t = d->x;
+    d->t_type = d->x_type;
+    d->targets = d->features;
+    d->classes = 0;
+}
+
 /* Conversion goes by way of double, which holds every value of the four types. */
 
 static double data_clamp(double value, double low, double high)

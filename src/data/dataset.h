@@ -16,7 +16,9 @@ typedef struct Dataset {
     DataType x_type, t_type;        /* t DATA_I32: class numbers 0..classes-1, -1 where there is none */
     const void *x, *t;              /* t NULL: prediction */
     const double *weight;           /* [rows]; NULL: all 1 */
-    size_t classes;                 /* 0 for regression */
+    size_t classes;                 /* 0 unless t holds class numbers */
+    bool labels;                    /* t holds 0 and 1: each target is so or not so */
+    bool reconstruct;               /* t is x: what goes in is what is to come out */
     size_t vocabulary;              /* x DATA_I32: tokens 0..vocabulary-1; 0: x holds numbers */
     size_t padding;                 /* the token behind the end of a text; 0: there is none */
     bool next;                      /* t: the tokens that come next */
@@ -30,6 +32,9 @@ typedef struct Dataset {
 } Dataset;
 
 void dataset_free(Dataset *d);
+
+/* Makes the inputs the targets, whatever these were. */
+void dataset_reconstruct(Dataset *d);
 
 size_t data_size(DataType type); /* bytes of an element */
 

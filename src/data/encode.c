@@ -49,7 +49,8 @@ static int encode_miscounted(const Encoder *n, size_t count, bool target, Error 
     for (size_t i = 0, shown = 0; i < k->count; i++)
         if (encode_is_input(k->column + i) && shown++ < ENCODE_CLASSES_SHOWN)
             text_print(&list, "%s%s", shown > 1 ? ", " : "", k->column[i].name);
-    if (target) text_print(&list, ", %s", k->column[k->target].name);
+    for (size_t i = 0; target && i < k->count; i++)
+        if (k->column[i].role == COLUMN_TARGET) text_print(&list, ", %s", k->column[i].name);
     error_set(e, NUDGE_INPUT,
               "%s: has no header and %zu column%s, which could be any; add a header that names %s", n->file,
               count, count == 1 ? "" : "s", text_end(&list));
@@ -57,18 +58,18 @@ static int encode_miscounted(const Encoder *n, size_t count, bool target, Error 
     return e->status;
 }
 
-/* A file without a header has all columns of the training file, or all but the target, or the inputs only. */
+/* A file without a header has all columns of the training file, or all but the targets, or the inputs only. */
 static int encode_by_position(Encoder *n, size_t count, bool target, Error *e)
 {
     const Columns *k = n->columns;
     size_t inputs = columns_count(k, COLUMN_NUMBER) + columns_count(k, COLUMN_CATEGORY) +
                     columns_count(k, COLUMN_TEXT),
            field = 0;
-    bool whole = count == k->count, aimless = count + 1 == k->count;
+    bool whole = count == k->count, aimless = k->targets && count + k->targets == k->count;
     if (!whole && (target || (!aimless && count != inputs))) return encode_miscounted(n, count, target, e);
     for (size_t i = 0; i < k->count; i++) {
         const Column *c = k->column + i;
-        bool there = whole || (aimless ? i != k->target : encode_is_input(c));
+        bool there = whole || (aimless ? c->role != COLUMN_TARGET : encode_is_input(c));
         bool wanted = encode_is_input(c) || (target && c->role != COLUMN_OUT);
         if (there && wanted) n->field[i] = field;
         field += there;
@@ -156,7 +157,7 @@ static int encode_no_class(const EncodeCell *c)
 static int encode_target(const EncodeCell *c, double *t)
 {
     const Columns *k = c->n->columns;
-    if (!k->classify) return encode_number(c, t);
+    if (k->task == TASK_REGRESS) return encode_number(c, t);
     *t = (double)NAN;
     double ignored;
     if (columns_cell(k, c->text, &ignored) == CELL_MISSING) return NUDGE_OK;
@@ -218,15 +219,16 @@ int encoder_row(Encoder *n, const char *const *cells, size_t line, double *x, do
                 Error *e)
 {
     const Columns *k = n->columns;
-    if (t) *t = (double)NAN;
+    for (size_t i = 0; t && i < k->targets; i++)
+        t[i] = (double)NAN;
     if (weight) *weight = 1;
     for (size_t i = 0; i < k->count; i++) {
         if (n->field[i] == COLUMN_NONE) continue;
         EncodeCell c = {n, i, cells[n->field[i]], line, e};
         if (encode_is_input(k->column + i))
             encode_input(&c, x + k->column[i].first);
-        else if (i == k->target && t)
-            encode_target(&c, t);
+        else if (k->column[i].role == COLUMN_TARGET && t)
+            encode_target(&c, t + k->column[i].first);
         else if (i == k->weight && weight)
             encode_weight(&c, weight);
         if (e->status) return e->status;
@@ -273,9 +275,31 @@ typedef struct Encoding {
     Encoder encoder;
     const char **cells; /* [t->columns]: names first, then a row */
     double *row;        /* [features] */
+    double *t_row;      /* [targets] */
     double *weight;     /* [rows], or NULL */
     Error *e;
 } Encoding;
+
+static int encode_allocate_targets(Encoding *g)
+{
+    Dataset *d = g->d;
+    const Columns *k = g->k;
+    size_t rows = g->t->rows;
+    d->classes = columns_classes(k);
+    d->labels = k->task == TASK_LABELS;
+    d->t_type = k->task == TASK_CLASSIFY ? DATA_I32 : g->real;
+    if (k->task == TASK_RECONSTRUCT) {
+        dataset_reconstruct(d);
+    } else {
+        d->targets = k->targets;
+        d->t = d->owned[1] = memory_new(rows, k->targets * data_size(d->t_type));
+        g->t_row = memory_new(k->targets, sizeof *g->t_row);
+        if (!d->t || !g->t_row) return error_memory(g->e);
+    }
+    if (k->weight == COLUMN_NONE) return NUDGE_OK;
+    g->weight = d->owned[2] = memory_new(rows, sizeof *g->weight);
+    return g->weight ? NUDGE_OK : error_memory(g->e);
+}
 
 static int encode_allocate(Encoding *g)
 {
@@ -290,13 +314,7 @@ static int encode_allocate(Encoding *g)
     g->cells = memory_new(g->t->columns, sizeof *g->cells);
     g->row = memory_new(k->features, sizeof *g->row);
     if (!d->x || !g->cells || !g->row) return error_memory(g->e);
-    if (!g->target) return NUDGE_OK;
-    d->targets = 1;
-    d->classes = columns_classes(k);
-    d->t_type = k->classify ? DATA_I32 : g->real;
-    d->t = d->owned[1] = memory_new(rows, data_size(d->t_type));
-    if (k->weight != COLUMN_NONE) g->weight = d->owned[2] = memory_new(rows, sizeof *g->weight);
-    return d->t && (k->weight == COLUMN_NONE || g->weight) ? NUDGE_OK : error_memory(g->e);
+    return g->target ? encode_allocate_targets(g) : NUDGE_OK;
 }
 
 static int encode_open(Encoding *g)
@@ -310,19 +328,27 @@ static int encode_open(Encoding *g)
     return NUDGE_OK;
 }
 
-/* Appends a row of the table to the dataset, unless its target is missing. */
+static bool encode_lacks_target(const Encoding *g)
+{
+    for (size_t i = 0; g->t_row && i < g->k->targets; i++)
+        if (isnan(g->t_row[i])) return true;
+    return false;
+}
+
+/* Appends a row of the table to the dataset, unless one of its targets is missing. */
 static int encode_append(Encoding *g, size_t row)
 {
     Dataset *d = g->d;
-    double t, weight;
+    double weight;
     for (size_t i = 0; i < g->t->columns; i++)
         g->cells[i] = table_cell(g->t, row, i);
-    if (encoder_row(&g->encoder, g->cells, g->t->line[row], g->row, &t, &weight, g->e)) return g->e->status;
-    if (g->target && isnan(t)) return NUDGE_OK;
-    size_t stride = d->features * data_size(d->x_type);
+    if (encoder_row(&g->encoder, g->cells, g->t->line[row], g->row, g->t_row, &weight, g->e))
+        return g->e->status;
+    if (encode_lacks_target(g)) return NUDGE_OK;
+    size_t stride = d->features * data_size(d->x_type), t_stride = d->targets * data_size(d->t_type);
     data_convert((char *)d->owned[0] + d->rows * stride, d->x_type, g->row, DATA_F64, d->features);
-    if (g->target)
-        data_convert((char *)d->owned[1] + d->rows * data_size(d->t_type), d->t_type, &t, DATA_F64, 1);
+    if (g->t_row)
+        data_convert((char *)d->owned[1] + d->rows * t_stride, d->t_type, g->t_row, DATA_F64, d->targets);
     if (g->weight) g->weight[d->rows] = weight;
     d->rows++;
     return NUDGE_OK;
@@ -331,20 +357,21 @@ static int encode_append(Encoding *g, size_t row)
 static int encode_check(const Encoding *g, Text *warnings)
 {
     const Dataset *d = g->d;
-    const char *target = g->k->column[g->k->target].name;
     size_t out = g->t->rows - d->rows;
+    const char *target = g->k->targets ? g->k->column[g->k->target].name : "";
+    const char *which = g->k->targets > 1 ? "each target column, such as" : "the target column";
     double sum = 0;
+    if (!d->rows && !g->k->targets) return error_set(g->e, NUDGE_INPUT, "%s: has no rows", g->t->file);
     if (!d->rows)
-        return error_set(g->e, NUDGE_INPUT, "%s: no row has a value in the target column %s", g->t->file,
-                         target);
+        return error_set(g->e, NUDGE_INPUT, "%s: no row has a value in %s %s", g->t->file, which, target);
     for (size_t i = 0; d->weight && i < d->rows; i++)
         sum += d->weight[i];
     if (d->weight && !(sum > 0))
         return error_set(g->e, NUDGE_INPUT, "%s: all weights in column %s are 0; give some rows a weight",
                          g->t->file, g->k->column[g->k->weight].name);
     if (out)
-        text_print(warnings, "%s: %zu row%s without a value in the target column %s %s left out\n",
-                   g->t->file, out, out == 1 ? "" : "s", target, out == 1 ? "is" : "are");
+        text_print(warnings, "%s: %zu row%s without a value in %s %s %s left out\n", g->t->file, out,
+                   out == 1 ? "" : "s", which, target, out == 1 ? "is" : "are");
     encoder_warn(&g->encoder, warnings);
     return warnings->failed ? error_memory(g->e) : NUDGE_OK;
 }
@@ -371,6 +398,7 @@ int columns_dataset(Dataset *d, const Columns *k, const Table *t, DataType real,
     encoder_close(&g.encoder);
     memory_release(g.cells);
     memory_release(g.row);
+    memory_release(g.t_row);
     return e->status;
 }
 
@@ -424,8 +452,9 @@ int columns_measure(Columns *k, Dataset *d, const size_t *rows, size_t n, Error 
         Column *c = k->column + i;
         size_t size = data_size(d->x_type);
         EncodeStrip s = {d->x_type, (char *)d->owned[0] + c->first * size, d->features * size};
-        if (i == k->target && !k->classify && d->owned[1])
-            s = (EncodeStrip){d->t_type, d->owned[1], data_size(d->t_type)};
+        if (c->role == COLUMN_TARGET && k->task == TASK_REGRESS && d->owned[1])
+            s = (EncodeStrip){d->t_type, (char *)d->owned[1] + c->first * data_size(d->t_type),
+                              d->targets * data_size(d->t_type)};
         else if (c->role != COLUMN_NUMBER)
             continue;
         encode_measure(c, &s, rows, n);

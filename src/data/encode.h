@@ -27,9 +27,9 @@ typedef struct Encoder {
 int encoder_open(Encoder *n, const Columns *k, DataType real, const char *file, bool header,
                  const char *const *names, size_t count, bool target, Error *e);
 
-/* Encodes a row: x [features]; *t is a class number or a value, NaN if missing (t may be NULL); *weight likewise, 1 if
- * the file has none. A missing number becomes the training mean, a missing or unknown category all zeros; of a text the
- * first tokens count, and what the vocabulary lacks is left out. */
+/* Encodes a row: x [features]; t [targets] has a class number, values, or labels as 0 and 1, NaN where one is missing
+ * (t may be NULL); *weight likewise, 1 if the file has none. A missing number becomes the training mean, a missing or
+ * unknown category all zeros; of a text the first tokens count, and what the vocabulary lacks is left out. */
 int encoder_row(Encoder *n, const char *const *cells, size_t line, double *x, double *t, double *weight,
                 Error *e);
 
@@ -39,7 +39,8 @@ void encoder_warn(const Encoder *n, Text *warnings);
 
 void encoder_close(Encoder *n);
 
-/* Encodes a table as f32 or f64. With `target`, rows without one are left out with a warning. */
+/* Encodes a table as f32 or f64. With `target`, rows without one are left out with a warning; where the inputs are what
+ * is to be told, t is x. */
 int columns_dataset(Dataset *d, const Columns *k, const Table *t, DataType real, bool target, Text *warnings,
                     Error *e);
 

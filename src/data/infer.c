@@ -19,7 +19,7 @@ typedef struct Infer {
     const InferOptions *o;
     Text *warnings;
     Error *e;
-    size_t *rows, row_count; /* those with a target */
+    size_t *rows, row_count; /* those with all targets */
     size_t *distinct;        /* [columns]: texts of a column in which nearly every row has its own; else 0 */
 } Infer;
 
@@ -269,32 +269,37 @@ static bool infer_is_class(const Census *s, size_t distinct)
            (distinct <= 2 || distinct * INFER_CLASS_ROWS <= s->cells);
 }
 
+static int infer_one_value(const Infer *f, const Column *c, const Level *levels)
+{
+    char shown[CELL_SHOWN];
+    bool labels = f->k->task == TASK_LABELS;
+    return error_set(f->e, NUDGE_INPUT, "%s: column %s is %s in every row; %s", f->t->file, c->name,
+                     cell_shown(shown, levels->cell),
+                     labels ? "there is nothing to tell of it, so name it no target"
+                            : "a classifier needs at least 2 classes to tell apart");
+}
+
 static int infer_classes(Infer *f, const Census *s, const Level *levels, size_t count)
 {
     Column *c = f->k->column + f->k->target;
-    char shown[CELL_SHOWN];
-    if (count < 2)
-        return error_set(
-            f->e, NUDGE_INPUT,
-            "%s: column %s is %s in every row; a classifier needs at least 2 classes to tell apart",
-            f->t->file, c->name, cell_shown(shown, levels->cell));
+    f->k->task = TASK_CLASSIFY;
+    if (count < 2) return infer_one_value(f, c, levels);
     if (f->o->task == TASK_INFER && s->texts && infer_nearly_unique(count, s->cells))
         return error_set(
             f->e, NUDGE_INPUT,
             "%s: the target %s has %zu different texts in %zu rows; name another column with target=, "
             "or say task=classify",
             f->t->file, c->name, count, f->row_count);
-    f->k->classify = true;
     return infer_keep_levels(f, c, levels, count, !s->texts);
 }
 
+/* One target, whose task is told from what it looks like. */
 static int infer_target(Infer *f)
 {
     size_t column = f->k->target, count;
     Census s = infer_census(f, column);
-    if (s.texts && f->o->task == TASK_REGRESS) return infer_not_number(f, &s, column);
+    f->k->task = TASK_REGRESS;
     if (s.infinite != COLUMN_NONE && !s.texts) return infer_infinite(f, &s, column);
-    if (f->o->task == TASK_REGRESS) return NUDGE_OK;
     Level *levels = infer_levels(f, column, !s.texts, &count);
     if (!levels) return f->e->status;
     bool classify = f->o->task == TASK_CLASSIFY || infer_is_class(&s, count);
@@ -305,6 +310,90 @@ static int infer_target(Infer *f)
     memory_release(levels);
     return f->e->status;
 }
+
+/* ---- Several targets ------------------------------------------------------------------------------------ */
+
+static int infer_is_number(Infer *f, size_t column)
+{
+    Census s = infer_census(f, column);
+    if (s.texts) return infer_not_number(f, &s, column);
+    return s.infinite != COLUMN_NONE ? infer_infinite(f, &s, column) : NUDGE_OK;
+}
+
+static int infer_not_label(const Infer *f, size_t column, size_t count)
+{
+    const char *name = f->t->column[column].name;
+    if (f->o->task != TASK_LABELS)
+        return error_set(
+            f->e, NUDGE_INPUT,
+            "%s: column %s has %zu different texts, but of several targets each is a number, or has "
+            "two values such as 0 and 1; name one target, or write it as columns of 0 and 1",
+            f->t->file, name, count);
+    return error_set(
+        f->e, NUDGE_INPUT,
+        "%s: column %s has %zu different values, but a label has two, such as 0 and 1; name it no "
+        "target, or write task=regress",
+        f->t->file, name, count);
+}
+
+/* Labels have two values each; the one that sorts last is what the label says. */
+static int infer_label(Infer *f, size_t column)
+{
+    Column *c = f->k->column + column;
+    Census s = infer_census(f, column);
+    size_t count;
+    if (s.infinite != COLUMN_NONE && !s.texts) return infer_infinite(f, &s, column);
+    Level *levels = infer_levels(f, column, !s.texts, &count);
+    if (!levels) return f->e->status;
+    if (count < 2)
+        infer_one_value(f, c, levels);
+    else if (count > 2)
+        infer_not_label(f, column, count);
+    else
+        infer_keep_levels(f, c, levels, count, !s.texts);
+    memory_release(levels);
+    return f->e->status;
+}
+
+/* Numbers, unless each has two values; one of texts that are more is neither. */
+static int infer_guess(Infer *f)
+{
+    bool labels = true;
+    for (size_t i = 0; i < f->k->count; i++) {
+        if (f->k->column[i].role != COLUMN_TARGET) continue;
+        size_t count;
+        Census s = infer_census(f, i);
+        Level *levels = infer_levels(f, i, !s.texts, &count);
+        if (!levels) return f->e->status;
+        memory_release(levels);
+        if (count > 2 && s.texts && !s.numbers) return infer_not_label(f, i, count);
+        labels &= count <= 2;
+    }
+    f->k->task = labels ? TASK_LABELS : TASK_REGRESS;
+    return NUDGE_OK;
+}
+
+static int infer_targets(Infer *f)
+{
+    Columns *k = f->k;
+    DataTask task = f->o->task;
+    if (task == TASK_RECONSTRUCT) return k->task = task, NUDGE_OK;
+    if (k->targets == 1 && (task == TASK_INFER || task == TASK_CLASSIFY)) return infer_target(f);
+    if (task == TASK_CLASSIFY)
+        return error_set(
+            f->e, NUDGE_INPUT,
+            "%s: a class is told by one target, but there are %zu; several columns of 0 and 1 are "
+            "task=labels",
+            f->t->file, k->targets);
+    k->task = task;
+    if (task == TASK_INFER && infer_guess(f)) return f->e->status;
+    for (size_t i = 0; i < k->count && !f->e->status; i++)
+        if (k->column[i].role == COLUMN_TARGET)
+            k->task == TASK_LABELS ? infer_label(f, i) : infer_is_number(f, i);
+    return f->e->status;
+}
+
+/* ---- What the user named -------------------------------------------------------------------------------- */
 
 /* Finds a column that the user named. */
 static int infer_find(Infer *f, const char *key, const char *name, size_t *column)
@@ -334,6 +423,25 @@ static int infer_clash(Infer *f, const char *name, const char *a, const char *b)
                      b);
 }
 
+static int infer_no_target(const Infer *f)
+{
+    if (!f->o->target_count) return NUDGE_OK;
+    return error_set(
+        f->e, NUDGE_INPUT,
+        "%s: target=%s: to reconstruct is to tell all columns from themselves, so there is no target; "
+        "to leave a column out: ignore=%s",
+        f->t->file, f->o->target[0], f->o->target[0]);
+}
+
+/* The last column that is neither ignored nor named otherwise is the target. */
+static int infer_last(Infer *f, const bool *ignored)
+{
+    for (size_t i = f->k->count; i-- > 0;)
+        if (!ignored[i] && i != f->k->weight && i != f->k->text)
+            return f->k->column[i].role = COLUMN_TARGET, NUDGE_OK;
+    return error_set(f->e, NUDGE_INPUT, "%s: no column is left to be the target; ignore fewer", f->t->file);
+}
+
 /* Marks the columns that the user named; `ignored` [count] gets those to ignore. */
 static int infer_named(Infer *f, bool *ignored)
 {
@@ -343,39 +451,44 @@ static int infer_named(Infer *f, bool *ignored)
         if (infer_find(f, "ignore", o->ignore[i], &column)) return f->e->status;
         ignored[column] = true;
     }
-    f->k->target = f->k->weight = f->k->text = COLUMN_NONE;
+    f->k->weight = f->k->text = COLUMN_NONE;
     if (o->weight && infer_find(f, "weight", o->weight, &f->k->weight)) return f->e->status;
-    if (o->target && infer_find(f, "target", o->target, &f->k->target)) return f->e->status;
     if (o->text && infer_find(f, "text", o->text, &f->k->text)) return f->e->status;
-    for (size_t i = f->k->count; !o->target && i-- > 0 && f->k->target == COLUMN_NONE;)
-        if (!ignored[i] && i != f->k->weight && i != f->k->text) f->k->target = i;
-    if (f->k->target == COLUMN_NONE)
-        return error_set(f->e, NUDGE_INPUT, "%s: no column is left to be the target; ignore fewer",
-                         f->t->file);
-    if (ignored[f->k->target]) return infer_clash(f, o->target, "the target", "ignored");
-    if (f->k->weight == f->k->target) return infer_clash(f, o->weight, "the target", "the weight");
     if (o->weight && ignored[f->k->weight]) return infer_clash(f, o->weight, "the weight", "ignored");
-    if (o->text && f->k->text == f->k->target) return infer_clash(f, o->text, "the target", "the text");
     if (o->text && f->k->text == f->k->weight) return infer_clash(f, o->text, "the weight", "the text");
     if (o->text && ignored[f->k->text]) return infer_clash(f, o->text, "the text", "ignored");
     if (o->text) f->k->column[f->k->text].role = COLUMN_TEXT;
-    f->k->column[f->k->target].role = COLUMN_TARGET;
     if (o->weight) f->k->column[f->k->weight].role = COLUMN_WEIGHT;
-    return NUDGE_OK;
+    if (o->task == TASK_RECONSTRUCT) return infer_no_target(f);
+    for (size_t i = 0; i < o->target_count; i++) {
+        if (infer_find(f, "target", o->target[i], &column)) return f->e->status;
+        if (ignored[column]) return infer_clash(f, o->target[i], "the target", "ignored");
+        if (column == f->k->weight) return infer_clash(f, o->weight, "the target", "the weight");
+        if (column == f->k->text) return infer_clash(f, o->target[i], "the target", "the text");
+        f->k->column[column].role = COLUMN_TARGET;
+    }
+    return o->target_count ? NUDGE_OK : infer_last(f, ignored);
 }
 
-/* Collects the rows that have a target. */
+/* Collects the rows that have all targets. */
 static int infer_rows(Infer *f)
 {
+    const Columns *k = f->k;
     double value;
-    const char *target = f->k->column[f->k->target].name;
-    for (size_t i = 0; i < f->t->rows; i++)
-        if (columns_cell(f->k, table_cell(f->t, i, f->k->target), &value) != CELL_MISSING)
-            f->rows[f->row_count++] = i;
+    for (size_t i = 0; i < f->t->rows; i++) {
+        bool whole = true;
+        for (size_t c = 0; c < k->count && whole; c++)
+            whole = k->column[c].role != COLUMN_TARGET ||
+                    columns_cell(k, table_cell(f->t, i, c), &value) != CELL_MISSING;
+        if (whole) f->rows[f->row_count++] = i;
+    }
     if (f->row_count >= 2) return NUDGE_OK;
-    return error_set(f->e, NUDGE_INPUT,
-                     "%s: has %s row with a value in its target column %s; training needs at least 2",
-                     f->t->file, f->row_count ? "only one" : "no", target);
+    const char *count = f->row_count ? "only one" : "no";
+    if (!k->targets)
+        return error_set(f->e, NUDGE_INPUT, "%s: has %s row; training needs at least 2", f->t->file, count);
+    return error_set(f->e, NUDGE_INPUT, "%s: has %s row with a value in %s %s; training needs at least 2",
+                     f->t->file, count, k->targets > 1 ? "each target column, such as" : "its target column",
+                     k->column[k->target].name);
 }
 
 /* Whether the texts of a column have several words, on average. */
@@ -416,6 +529,13 @@ static void infer_warn_texts(Infer *f)
     }
 }
 
+static int infer_no_text(const Infer *f)
+{
+    return error_set(f->e, NUDGE_INPUT,
+                     "%s: column %s is text; numbers and categories can be reconstructed, texts cannot",
+                     f->t->file, f->t->column[f->k->text].name);
+}
+
 static int infer_inputs(Infer *f, const bool *ignored)
 {
     bool alone = f->k->text != COLUMN_NONE; /* as the user said */
@@ -425,11 +545,14 @@ static int infer_inputs(Infer *f, const bool *ignored)
     columns_lay_out(f->k);
     if (!alone && !f->k->features) infer_text(f);
     infer_warn_texts(f);
+    if (f->k->text != COLUMN_NONE && f->k->task == TASK_RECONSTRUCT) return infer_no_text(f);
     if (f->k->features || f->k->text != COLUMN_NONE) return NUDGE_OK;
+    bool none = !f->k->targets;
     return error_set(
         f->e, NUDGE_INPUT,
-        "%s: no column is left to learn %s from: the others are ignored, constant or different in every row",
-        f->t->file, f->k->column[f->k->target].name);
+        "%s: no column is left to learn%s%s from: %s are ignored, constant or different in every row",
+        f->t->file, none ? "" : " ", none ? "" : f->k->column[f->k->target].name,
+        none ? "all" : "the others");
 }
 
 static int infer_start(Infer *f)
@@ -462,8 +585,10 @@ int columns_fit(Columns *k, const Table *t, const InferOptions *options, Text *w
     f.distinct = memory_zero(t->columns, sizeof *f.distinct);
     if (!ignored || !f.rows || !f.distinct)
         error_memory(e);
-    else if (!infer_start(&f) && !infer_named(&f, ignored) && !infer_rows(&f) && !infer_target(&f))
-        infer_inputs(&f, ignored);
+    else if (!infer_start(&f) && !infer_named(&f, ignored)) {
+        columns_lay_out(k);
+        if (!infer_rows(&f) && !infer_targets(&f)) infer_inputs(&f, ignored);
+    }
     memory_release(ignored);
     memory_release(f.rows);
     memory_release(f.distinct);

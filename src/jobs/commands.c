@@ -38,7 +38,7 @@ static const CommandRow command_table[] = {
      false,
      "writes a prediction for each row, as CSV",
      "Rows come from DATA, or from standard input. A classifier's prediction is followed by the probability of each "
-     "class, in columns p_CLASS. A row is written as soon as its row is in, so it can stand in a pipe.\n\n"
+     "class, in columns p_CLASS; several targets have a column each, prediction_TARGET, and labels p_LABEL, too. A row is written as soon as its row is in, so it can stand in a pipe.\n\n"
      "Of a model of text, each line of the text is a row, and what is predicted is how likely it is: its tokens, the mean "
      "of -log(probability) over them, and the perplexity, exp of that.",
      {"nudge predict runs/iris new.csv > predictions.csv",
@@ -178,6 +178,8 @@ static const OptionRow option_table[] = {
     {"steps", 0, "N", NULL, "bench", NULL,
      "exactly N steps, 0 or more, and no peaks: for programs that count or sample instructions"},
     {"plan", 0, NULL, NULL, "inspect", NULL, "also prints the instructions of a training step"},
+    {"threshold", 0, "P", "threshold", "eval predict importance", NULL,
+     "the probability above which the second of two classes, or a label, is predicted"},
     {"delimiter", 0, "C", "delimiter", "eval predict importance", NULL,
      "what separates fields; by default told from the file"},
     {"header", 0, "true|false", "header", "eval predict importance", NULL,

@@ -61,7 +61,7 @@ static int decide_text_column(Settings *s, const JobData *d, Error *e)
     return status ? status : decide_count(s, "context", k->context, e);
 }
 
-/* Images get one wide layer, tables two. */
+/* Images get one wide layer, tables two; what is to be reconstructed goes through a narrow one. */
 static int decide_net(Settings *s, const JobData *d, Error *e)
 {
     char net[128];
@@ -69,9 +69,13 @@ static int decide_net(Settings *s, const JobData *d, Error *e)
     while (d->rows.rows > decide_widths[i].rows || d->rows.features > decide_widths[i].features)
         i++;
     size_t width = decide_widths[i].width;
-    const char *last = d->rows.classes ? "classes" : "targets";
+    const char *last = d->rows.classes ? "classes" : d->rows.reconstruct ? "features" : "targets";
+    size_t narrow = d->rows.features > 96 ? 32 : (d->rows.features + 2) / 3;
     if (columns_is_text(&d->columns))
         snprintf(net, sizeof net, "%s dense(%s)", decide_reading(d), last);
+    else if (d->rows.reconstruct)
+        snprintf(net, sizeof net, "dense(%zu) relu dense(%zu) dense(%zu) relu dense(%s)", width, narrow,
+                 width, last);
     else if (d->table)
         snprintf(net, sizeof net, "dense(%zu) relu dense(%zu) relu dense(%s)", width, width, last);
     else
@@ -122,12 +126,20 @@ static int decide_columns(Settings *s, const JobData *d, Error *e)
     Text name = {0};
     JsonWriter w = {.out = &name};
     json_open(&w, '[');
-    json_string(&w, k->column[k->target].name);
+    for (size_t i = 0; i < k->targets; i++)
+        json_string(&w, columns_of_target(k, i)->name);
     json_close(&w, ']');
-    int status = name.failed ? error_memory(e) : decide_text(s, "target", text_end(&name), e);
+    int status = name.failed  ? error_memory(e)
+                 : k->targets ? decide_text(s, "target", text_end(&name), e)
+                              : NUDGE_OK;
     text_free(&name);
     if (!status && columns_is_text(k)) status = decide_text_column(s, d, e);
     return status ? status : decide_ignored(s, k, e);
+}
+
+static const char *decide_loss(const JobData *d)
+{
+    return d->rows.classes ? "cross_entropy" : d->rows.labels ? "bce" : "mse";
 }
 
 static int decide_training(Settings *s, const JobData *d, Error *e)
@@ -136,7 +148,7 @@ static int decide_training(Settings *s, const JobData *d, Error *e)
     while (d->rows.rows > decide_sizes[i].rows)
         i++;
     bool judged = settings_named(s, "data", "validation") || settings_number(s, "validation") > 0;
-    int status = decide_text(s, "loss", d->rows.classes ? "cross_entropy" : "mse", e);
+    int status = decide_text(s, "loss", decide_loss(d), e);
     if (!status) status = decide_text(s, "optimizer", decide_sizes[i].optimizer, e);
     bool whole = status || !strncmp(settings_text(s, "optimizer"), "lbfgs", 5); /* takes all rows at once */
     if (!status) status = decide_count(s, "batch", whole ? d->rows.rows : decide_sizes[i].batch, e);
@@ -198,10 +210,19 @@ static int decide_tokens(Settings *s, const JobData *d, Error *e)
     return status ? status : decide_length(s, decide_passes(d), true, e);
 }
 
+static const char *decide_task(const JobData *d)
+{
+    const Dataset *rows = &d->rows;
+    return rows->classes       ? "classify"
+           : rows->labels      ? "labels"
+           : rows->reconstruct ? "reconstruct"
+                               : "regress";
+}
+
 int decide(Settings *s, const JobData *d, Error *e)
 {
     if (d->text.tokens.count && decide_tokens(s, d, e)) return e->status;
-    int status = decide_text(s, "task", d->rows.classes ? "classify" : "regress", e);
+    int status = decide_text(s, "task", decide_task(d), e);
     if (!status && d->table) status = decide_columns(s, d, e);
     if (!status) status = decide_net(s, d, e);
     if (!status) status = decide_shape(s, d, e);

@@ -19,7 +19,7 @@ static int examined_recipe_model(Examined *x)
     if (!status) status = model_new(&x->model, &x->settings, &task, e);
     if (!status) status = jobdata_measure(d, x->model, e);
     if (!status) status = model_measure(x->model, &d->rows, d->order, d->rows.rows - d->held, !d->table, e);
-    return status ? status : jobdata_class_names(&x->names, &d->columns, e);
+    return status ? status : jobdata_names(&x->names, &d->columns, e);
 }
 
 static int examined_open_recipe(Examined *x, bool double_precision)

@@ -213,7 +213,7 @@ static int cv_open(Crossing *c)
     if (!status) status = jobdata_open(&c->data, &c->settings, e);
     if (!status) status = decide(&c->settings, &c->data, e);
     if (!status) status = cv_suit(c);
-    if (!status) status = jobdata_class_names(&c->names, &c->data.columns, e);
+    if (!status) status = jobdata_names(&c->names, &c->data.columns, e);
     return status ? status : job_warn(job, &c->data.warnings);
 }
 

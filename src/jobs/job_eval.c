@@ -10,6 +10,18 @@ static double eval_bits(const Judged *j, const Metrics *m)
     return m->log_loss / log(2) / textdata_bytes(&j->rows, &j->tokens, j->order, j->count);
 }
 
+/* "predicted above the probability 0.53" */
+static void eval_print_threshold(const Judged *j, Text *out)
+{
+    char number[NUMBER_ROOM];
+    const double *threshold = j->model->threshold;
+    bool labels = j->model->task.labels;
+    text_print(out, "\npredicted above the probability ");
+    for (size_t k = 0; k < (labels ? j->model->outputs : 1); k++)
+        text_print(out, "%s%s", k ? " " : "", number_print_short(number, threshold[k], 3));
+    text_print(out, labels ? ", label by label\n" : "\n");
+}
+
 static int eval_say(Job *job, const Judged *j, double loss, const Metrics *m)
 {
     Text text = {0}, json = {0};
@@ -19,6 +31,7 @@ static int eval_say(Job *job, const Judged *j, double loss, const Metrics *m)
                settings_text(&j->model->settings, "loss"),
                model_scales_targets(j->model) ? ", standardised target" : "");
     metrics_text(m, j->names, &text);
+    if (j->model->threshold) eval_print_threshold(j, &text);
     double bits = j->tokens.count ? eval_bits(j, m) : (double)NAN;
     if (j->tokens.count) text_print(&text, "bits_per_byte     %10s\n", number_print_short(number, bits, 4));
     JsonWriter w = job_begin(&json, "result");

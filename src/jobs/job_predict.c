@@ -47,6 +47,26 @@ static void predict_class_name(const Predicting *p, size_t k, Text *out)
     p->judged.names ? text_print(out, "%s", p->judged.names[k]) : text_print(out, "%zu", k);
 }
 
+/* A target's name, or that of the input that it is; where these have none, its number from 1. */
+static void predict_target_name(const Predicting *p, size_t k, Text *out)
+{
+    const Columns *columns = &p->judged.columns;
+    if (!columns->count)
+        text_print(out, "%zu", k + 1);
+    else if (p->judged.model->task.reconstruct)
+        columns_feature_name(columns, k, out);
+    else
+        text_print(out, "%s", p->judged.names[k]);
+}
+
+/* What is said of a label: one of the two texts in its column. */
+static const char *predict_label(const Predicting *p, size_t k, const double *y)
+{
+    static const char *const plain[] = {"0", "1"};
+    size_t said = model_says(p->judged.model, k, y[k]);
+    return p->judged.columns.count ? columns_of_target(&p->judged.columns, k)->levels[said] : plain[said];
+}
+
 /* The numbers of a row as text, each ended by 0. Printing them is most of the work, so it is done once. */
 static void predict_print_numbers(Predicting *p, const double *y)
 {
@@ -59,13 +79,28 @@ static void predict_print_numbers(Predicting *p, const double *y)
     }
 }
 
-/* The names of the outputs: "p_setosa", or "prediction" of a regression, numbered if there are many. */
+/* The names of the outputs: "p_setosa"; or "prediction" of a number, of several with the name of each. */
 static void predict_output_name(const Predicting *p, size_t k, Text *out)
 {
-    bool classes = predict_classifies(p);
-    text_print(out, classes ? "p_" : "prediction");
-    if (classes) predict_class_name(p, k, out);
-    if (!classes && p->judged.model->outputs > 1) text_print(out, "%zu", k + 1);
+    bool classes = predict_classifies(p), labels = p->judged.model->task.labels;
+    text_print(out, classes || labels ? "p_" : "prediction");
+    if (classes)
+        predict_class_name(p, k, out);
+    else if (labels)
+        predict_target_name(p, k, out);
+    else if (p->judged.model->outputs > 1)
+        text_print(out, p->judged.columns.count ? "_" : ""), predict_target_name(p, k, out);
+}
+
+static void predict_header_labels(const Predicting *p, Text *line, Text *name)
+{
+    for (size_t k = 0; k < p->judged.model->outputs; k++) {
+        name->length = 0;
+        text_print(name, "prediction_");
+        predict_target_name(p, k, name);
+        predict_print_cell(text_end(name), line);
+        text_put(line, ',');
+    }
 }
 
 static int predict_say_header(Predicting *p)
@@ -74,6 +109,7 @@ static int predict_say_header(Predicting *p)
     for (size_t i = 0; i < p->kept; i++)
         predict_print_cell(p->csv.names[p->keep[i]], &line), text_put(&line, ',');
     if (predict_classifies(p)) text_print(&line, "prediction,");
+    if (p->judged.model->task.labels) predict_header_labels(p, &line, &name);
     for (size_t k = 0; k < p->judged.model->outputs; k++) {
         name.length = 0;
         predict_output_name(p, k, &name);
@@ -90,6 +126,7 @@ static int predict_say_header(Predicting *p)
 static size_t predict_best(const Predicting *p, const double *y)
 {
     size_t best = 0;
+    if (p->judged.model->outputs == 2) return model_says(p->judged.model, 1, y[1]);
     for (size_t k = 1; k < p->judged.model->outputs; k++)
         if (y[k] > y[best]) best = k;
     return best;
@@ -108,6 +145,8 @@ static void predict_print_row(const Predicting *p, size_t row, const double *y, 
         out->failed |= name.failed;
         text_free(&name);
     }
+    for (size_t k = 0; p->judged.model->task.labels && k < p->judged.model->outputs; k++)
+        predict_print_cell(predict_label(p, k, y), out), text_put(out, ',');
     const char *number = p->numbers.s;
     for (size_t k = 0; k < p->judged.model->outputs; k++, number += strlen(number) + 1)
         text_print(out, "%s%s", k ? "," : "", number);
@@ -118,7 +157,11 @@ static void predict_json_outputs(const Predicting *p, const double *y, JsonWrite
     const char *number = p->numbers.s;
     for (size_t k = 0; k < p->judged.model->outputs; k++, number += strlen(number) + 1) {
         Text name = {0};
-        predict_classifies(p) ? predict_class_name(p, k, &name) : predict_output_name(p, k, &name);
+        if (predict_classifies(p))
+            predict_class_name(p, k, &name);
+        else
+            p->judged.model->task.labels ? predict_target_name(p, k, &name)
+                                         : predict_output_name(p, k, &name);
         json_key(w, text_end(&name));
         isfinite(y[k]) ? json_raw(w, number) : json_null(w);
         w->out->failed |= name.failed;
@@ -138,18 +181,37 @@ static void predict_json_kept(const Predicting *p, size_t row, JsonWriter *w)
     json_close(w, '}');
 }
 
+static void predict_json_labels(const Predicting *p, const double *y, JsonWriter *w)
+{
+    json_open(w, '{');
+    for (size_t k = 0; k < p->judged.model->outputs; k++) {
+        Text name = {0};
+        predict_target_name(p, k, &name);
+        json_key(w, text_end(&name));
+        json_string(w, predict_label(p, k, y));
+        w->out->failed |= name.failed;
+        text_free(&name);
+    }
+    json_close(w, '}');
+}
+
 /* {"event":"row","keep":{"id":"7"},"prediction":"setosa","p":{"setosa":0.98,"versicolor":0.02}} */
 static void predict_json_row(const Predicting *p, size_t row, const double *y, JsonWriter *w)
 {
     if (p->kept) predict_json_kept(p, row, w);
-    if (!predict_classifies(p)) {
+    bool labels = p->judged.model->task.labels;
+    if (!predict_classifies(p) && !labels) {
         predict_json_outputs(p, y, w);
         return;
     }
     Text name = {0};
-    predict_class_name(p, predict_best(p, y), &name);
     json_key(w, "prediction");
-    json_string(w, text_end(&name));
+    if (labels) {
+        predict_json_labels(p, y, w);
+    } else {
+        predict_class_name(p, predict_best(p, y), &name);
+        json_string(w, text_end(&name));
+    }
     json_key(w, "p");
     json_open(w, '{');
     predict_json_outputs(p, y, w);

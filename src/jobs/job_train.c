@@ -12,6 +12,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { TRAIN_TARGETS = 3 }; /* named at the beginning */
+
 typedef struct Training {
     Job *job;
     Settings settings;
@@ -62,7 +64,7 @@ static int train_note(Training *t)
     columns_save(k, &columns);
     int status = columns.failed || classes.failed ? error_memory(t->job->error) : NUDGE_OK;
     if (!status) status = model_set_note(t->model, "columns", text_end(&columns), t->job->error);
-    if (!status && k->classify)
+    if (!status && columns_classes(k))
         status = model_set_note(t->model, "class_names", text_end(&classes), t->job->error);
     if (!status && columns_is_text(k)) status = textdata_note(&k->tokens, t->model, t->job->error);
     text_free(&columns);
@@ -77,7 +79,7 @@ static int train_model(Training *t)
     int status = decide(&t->settings, &t->data, e);
     if (!status) status = model_new(&t->model, &t->settings, &task, e);
     if (!status) status = jobdata_measure(&t->data, t->model, e);
-    if (!status) status = jobdata_class_names(&t->names, &t->data.columns, e);
+    if (!status) status = jobdata_names(&t->names, &t->data.columns, e);
     if (!status && t->data.table) status = train_note(t);
     if (!status) status = fit_check(t->model, t->data.held || t->data.validation.rows, e);
     return status ? status : job_warn(t->job, &t->data.warnings);
@@ -161,14 +163,17 @@ static void train_print_target(const Training *t, Text *out)
 {
     const Columns *k = &t->data.columns;
     bool chosen = !strcmp(settings_origin(&t->settings, "target"), "chosen");
-    if (t->data.table) {
-        text_print(out, "target ");
-        text_name(out, k->column[k->target].name);
-        text_print(out, chosen && k->target + 1 == k->count ? ", the last column " : " ");
+    const char *what = k->targets > 1 ? "(numbers): " : "(a number): ";
+    if (k->targets) text_print(out, k->targets > 1 ? "targets " : "target ");
+    for (size_t i = 0; i < k->targets && i < TRAIN_TARGETS; i++) {
+        if (i) text_print(out, ", ");
+        text_name(out, columns_of_target(k, i)->name);
     }
+    if (k->targets > TRAIN_TARGETS) text_print(out, ", ... %zu in all", k->targets);
+    if (k->targets) text_print(out, chosen && k->target + 1 == k->count ? ", the last column " : " ");
     if (t->data.rows.classes)
         text_print(out, t->data.table ? "(%zu classes): " : "%zu classes: ", t->data.rows.classes);
-    if (t->data.table && !t->data.rows.classes) text_print(out, "(a number): ");
+    if (k->targets && !t->data.rows.classes) text_print(out, "%s", t->data.rows.labels ? "(0 or 1): " : what);
     text_print(out, "%s", settings_text(&t->settings, "task"));
 }
 

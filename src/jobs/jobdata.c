@@ -40,14 +40,21 @@ int jobdata_csv_options(CsvOptions *options, const Settings *s, Error *e)
 
 /* ---- IDX ----------------------------------------------------------------------------------------------- */
 
-static int jobdata_open_idx(Dataset *rows, const char *const *file, size_t files, Error *e)
+/* To reconstruct images takes no labels, and leaves those that there are alone. */
+static int jobdata_open_idx(Dataset *rows, const char *const *file, size_t files, bool reconstruct, Error *e)
 {
+    if (reconstruct && files <= 2) {
+        int status = idx_dataset(rows, file[0], files == 2 ? file[1] : NULL, e);
+        if (!status) dataset_reconstruct(rows);
+        return status;
+    }
     if (files == 2) return idx_dataset(rows, file[0], file[1], e);
     if (files > 2)
         return error_set(e, NUDGE_INPUT, "%s: is the third file; a list names images and labels, no more",
                          file[2]);
-    return error_set(e, NUDGE_INPUT, "%s: has images without labels; give both, one after the other",
-                     file[0]);
+    return error_set(
+        e, NUDGE_INPUT,
+        "%s: has images without labels; give both, one after the other, or write task=reconstruct", file[0]);
 }
 
 /* What is said about columns does not fit images and texts. */
@@ -67,10 +74,12 @@ static int jobdata_refuse_idx(const Settings *s, const char *file, Error *e)
 {
     const char *task = settings_text(s, "task");
     int status = jobdata_no_columns(s, file, "an IDX file", e);
-    if (!status && task && !strcmp(task, "regress"))
-        return error_set(e, NUDGE_INPUT,
-                         "%s: task: the labels in an IDX file are classes; write task=classify",
-                         settings_origin(s, "task"));
+    if (!status && task && strcmp(task, "classify") && strcmp(task, "reconstruct"))
+        return error_set(
+            e, NUDGE_INPUT,
+            "%s: task: the labels in an IDX file are classes; write task=classify, or reconstruct to "
+            "tell the images from themselves",
+            settings_origin(s, "task"));
     return status;
 }
 
@@ -130,7 +139,9 @@ static DataTask jobdata_task(const Settings *s)
     static const char *const regressions[] = {"sse", "mse", "mae", "huber", "smooth_l1"};
     const char *task = settings_text(s, "task"), *loss = settings_text(s, "loss"),
                *net = settings_text(s, "net");
-    if (task) return strcmp(task, "regress") ? TASK_CLASSIFY : TASK_REGRESS;
+    static const char *const tasks[] = {NULL, "classify", "regress", "labels", "reconstruct"};
+    for (int i = TASK_CLASSIFY; task && i <= TASK_RECONSTRUCT; i++)
+        if (!strcmp(task, tasks[i])) return (DataTask)i;
     if (!loss || (net && strstr(net, "classes"))) return TASK_INFER;
     size_t length = strcspn(loss, " (");
     for (size_t i = 0; i < sizeof regressions / sizeof *regressions; i++)
@@ -138,26 +149,17 @@ static DataTask jobdata_task(const Settings *s)
     return TASK_INFER;
 }
 
-static int jobdata_one_target(const Settings *s, Error *e)
-{
-    if (!settings_list(s, "target", 1)) return NUDGE_OK;
-    return error_set(e, NUDGE_INPUT, "%s: target: names %s and %s; a table has one target column",
-                     settings_origin(s, "target"), settings_list(s, "target", 0),
-                     settings_list(s, "target", 1));
-}
-
 static int jobdata_infer(JobData *d, const Table *t, const Settings *s, Error *e)
 {
-    const char **ignore = NULL, **missing = NULL;
-    InferOptions o = {.target = settings_text(s, "target"),
-                      .weight = settings_text(s, "weight"),
-                      .text = settings_text(s, "text"),
-                      .task = jobdata_task(s)};
-    int status = jobdata_one_target(s, e);
+    const char **target = NULL, **ignore = NULL, **missing = NULL;
+    InferOptions o = {
+        .weight = settings_text(s, "weight"), .text = settings_text(s, "text"), .task = jobdata_task(s)};
+    int status = jobdata_list(s, "target", &target, &o.target_count, e);
     if (!status) status = jobdata_list(s, "ignore", &ignore, &o.ignore_count, e);
     if (!status) status = jobdata_list(s, "missing", &missing, &o.missing_count, e);
-    o.ignore = ignore, o.missing = missing;
+    o.target = target, o.ignore = ignore, o.missing = missing;
     if (!status) status = columns_fit(&d->columns, t, &o, &d->warnings, e);
+    memory_release(target);
     memory_release(ignore);
     memory_release(missing);
     return status;
@@ -214,7 +216,8 @@ int jobdata_open(JobData *d, const Settings *s, Error *e)
     if (!idx && jobdata_is_idx(file[0], &idx, e)) return e->status;
     if (idx && jobdata_no_text(s, d->file, false, e)) return e->status;
     int status = idx ? jobdata_refuse_idx(s, file[0], e) : jobdata_open_table(d, file[0], s, e);
-    if (!status && idx) status = jobdata_open_idx(&d->rows, file, train->count, e);
+    if (!status && idx)
+        status = jobdata_open_idx(&d->rows, file, train->count, jobdata_task(s) == TASK_RECONSTRUCT, e);
     return status ? status : jobdata_classes(d, s, e);
 }
 
@@ -234,13 +237,19 @@ static int jobdata_split(JobData *d, const Model *m, Error *e)
 static int jobdata_standards(JobData *d, Model *m, Error *e)
 {
     const Columns *k = &d->columns;
-    double *mean = memory_new(k->features, sizeof *mean), *scale = memory_new(k->features, sizeof *scale);
-    const Column *target = k->column + k->target;
-    bool values = !k->classify;
-    if (mean && scale) columns_standard(k, mean, scale);
-    if (mean && scale && m->task.standardize)
-        model_standardize(m, mean, scale, values ? &target->mean : NULL, values ? &target->scale : NULL);
+    size_t room = k->features + k->targets;
+    double *mean = memory_new(room, sizeof *mean), *scale = memory_new(room, sizeof *scale);
     int status = mean && scale ? NUDGE_OK : error_memory(e);
+    if (!status) columns_standard(k, mean, scale);
+    for (size_t i = 0; !status && i < k->targets; i++) {
+        mean[k->features + i] = columns_of_target(k, i)->mean;
+        scale[k->features + i] = columns_of_target(k, i)->scale;
+    }
+    if (!status && m->task.standardize) {
+        size_t t = k->task == TASK_RECONSTRUCT ? 0 : k->features;
+        bool values = k->task == TASK_REGRESS || k->task == TASK_RECONSTRUCT;
+        model_standardize(m, mean, scale, values ? mean + t : NULL, values ? scale + t : NULL);
+    }
     memory_release(mean);
     memory_release(scale);
     return status;
@@ -253,8 +262,7 @@ static int jobdata_read_validation(JobData *d, const Model *m, Error *e)
     if (d->text.tokens.count)
         return textdata_load_setting(&d->validation, &d->text.tokens, m, part, false, &d->warnings, e);
     const char *file[] = {setting_item(part, 0), setting_item(part, 1), setting_item(part, 2)};
-    return jobdata_load(&d->validation, &d->columns, &m->settings, file, part->count, model_real(m),
-                        &d->warnings, e);
+    return jobdata_load(&d->validation, &d->columns, m, &m->settings, file, part->count, &d->warnings, e);
 }
 
 int jobdata_measure(JobData *d, Model *m, Error *e)
@@ -293,8 +301,8 @@ static int jobdata_load_table(Dataset *rows, const Columns *k, const Settings *o
     return status;
 }
 
-int jobdata_load(Dataset *rows, const Columns *k, const Settings *options, const char *const *file,
-                 size_t files, DataType real, Text *warnings, Error *e)
+int jobdata_load(Dataset *rows, const Columns *k, const Model *m, const Settings *options,
+                 const char *const *file, size_t files, Text *warnings, Error *e)
 {
     bool idx = files > 1;
     *rows = (Dataset){0};
@@ -307,8 +315,8 @@ int jobdata_load(Dataset *rows, const Columns *k, const Settings *options, const
         return error_set(e, NUDGE_INPUT,
                          "%s: is a table, but the model was trained on IDX files; give images and labels",
                          file[0]);
-    if (idx) return jobdata_open_idx(rows, file, files, e);
-    return jobdata_load_table(rows, k, options, file[0], real, warnings, e);
+    if (idx) return jobdata_open_idx(rows, file, files, m->task.reconstruct, e);
+    return jobdata_load_table(rows, k, options, file[0], model_real(m), warnings, e);
 }
 
 static void jobdata_copy_rows(Dataset *part, const Dataset *from, const size_t *rows)
@@ -349,15 +357,15 @@ int jobdata_columns(Columns *k, const Model *m, Error *e)
     return e->status;
 }
 
-int jobdata_class_names(const char *const **names, const Columns *k, Error *e)
+int jobdata_names(const char *const **names, const Columns *k, Error *e)
 {
+    size_t classes = columns_classes(k), count = classes ? classes : k->targets;
     *names = NULL;
-    if (!k->count || !k->classify) return NUDGE_OK;
-    const Column *target = k->column + k->target;
-    const char **list = memory_new(target->level_count, sizeof *list);
+    if (!count) return NUDGE_OK;
+    const char **list = memory_new(count, sizeof *list);
     if (!list) return error_memory(e);
-    for (size_t i = 0; i < target->level_count; i++)
-        list[i] = target->levels[i];
+    for (size_t i = 0; i < count; i++)
+        list[i] = classes ? k->column[k->target].levels[i] : columns_of_target(k, i)->name;
     *names = list;
     return NUDGE_OK;
 }

@@ -28,10 +28,10 @@ int jobdata_open(JobData *d, const Settings *s, Error *e);
  * and reads the validation file, if there is one. */
 int jobdata_measure(JobData *d, Model *m, Error *e);
 
-/* Rows of a file (or images and labels) for a model that was trained on no text: its columns decide. `options` may set delimiter
- * and header. */
-int jobdata_load(Dataset *rows, const Columns *k, const Settings *options, const char *const *file,
-                 size_t files, DataType real, Text *warnings, Error *e);
+/* Rows of a file (or images and labels) for a model that was trained on no text: its columns decide. `options` may set
+ * delimiter and header. */
+int jobdata_load(Dataset *rows, const Columns *k, const Model *m, const Settings *options,
+                 const char *const *file, size_t files, Text *warnings, Error *e);
 
 /* A dataset of its own with n rows of another: the first ones if `rows` is NULL. */
 int jobdata_part(Dataset *part, const Dataset *from, const size_t *rows, size_t n, Error *e);
@@ -47,7 +47,8 @@ int jobdata_csv_options(CsvOptions *options, const Settings *s, Error *e);
 /* The columns that travel with a model; none (count 0) if it was trained on something else than a table. */
 int jobdata_columns(Columns *k, const Model *m, Error *e);
 
-/* The names of a model's classes, as messages and tables show them; NULL if it knows none. memory_release(*names). */
-int jobdata_class_names(const char *const **names, const Columns *k, Error *e);
+/* The names of a model's classes, else of its targets, as messages and tables show them; NULL if it knows none.
+ * memory_release(*names). */
+int jobdata_names(const char *const **names, const Columns *k, Error *e);
 
 #endif

@@ -8,16 +8,27 @@
 #include "train/fit.h"
 #include <string.h>
 
+static int judged_check_threshold(const Settings *given, Error *e)
+{
+    const char *text = settings_text(given, "threshold");
+    if (!text || strcmp(text, "f1")) return NUDGE_OK;
+    return error_set(
+        e, NUDGE_INPUT,
+        "%s: threshold: f1 is chosen in training; of a trained model write a probability, such as 0.3",
+        settings_origin(given, "threshold"));
+}
+
 int judged_open_model(Judged *j, Job *job)
 {
     *j = (Judged){0};
     Error *e = job->error;
     int status = job_refuse_swapped(job);
     if (!status) status = decide_threads(&job->given, e);
+    if (!status) status = judged_check_threshold(&job->given, e);
     if (!status) status = model_open(&j->model, job->operand[0], &job->given, e);
     if (!status) status = jobdata_columns(&j->columns, j->model, e);
     if (!status) status = textdata_tokens(&j->tokens, j->model, e);
-    return status ? status : jobdata_class_names(&j->names, &j->columns, e);
+    return status ? status : jobdata_names(&j->names, &j->columns, e);
 }
 
 static int judged_load(Judged *j, const Settings *options, const char *const *file, size_t files,
@@ -27,7 +38,7 @@ static int judged_load(Judged *j, const Settings *options, const char *const *fi
     if (j->file.failed) return error_memory(e);
     if (j->tokens.count)
         return textdata_load(&j->rows, &j->tokens, j->model, file, files, false, warnings, e);
-    return jobdata_load(&j->rows, &j->columns, options, file, files, model_real(j->model), warnings, e);
+    return jobdata_load(&j->rows, &j->columns, j->model, options, file, files, warnings, e);
 }
 
 /* Loads the files that a setting of the recipe names; `train`: those that it was trained on. */

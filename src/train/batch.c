@@ -43,6 +43,11 @@ void batch_take(Batch *b, const Model *m, const Dataset *d, const size_t *row, s
     data_convert(b->real, model_real(m), b->weight, DATA_F64, n);
 }
 
+void batch_reconstruct(Batch *b, const Model *m)
+{
+    data_convert(b->t, b->t_type, b->x, b->x_type, b->rows * m->task.features);
+}
+
 void batch_bind(const Batch *b, Run *r)
 {
     run_bind(r, RUN_X, b->x);

@@ -20,6 +20,8 @@ void batch_free(Batch *b);
 
 /* Rows row[0..n) of the dataset. */
 void batch_take(Batch *b, const Model *m, const Dataset *d, const size_t *row, size_t n);
+/* Its inputs, as they are now, become its targets. */
+void batch_reconstruct(Batch *b, const Model *m);
 void batch_bind(const Batch *b, Run *r);
 
 /* One update from the batch bound to a training program: step m->steps + 1 of `steps`. Returns the loss before it. */

@@ -56,11 +56,26 @@ static bool sheet_travels(const SettingKey *key)
            !sheet_among(key->name, sheet_local, sizeof sheet_local / sizeof *sheet_local);
 }
 
+/* What was chosen, where it was. */
+static void sheet_add_threshold(Sheet *s)
+{
+    Text text = {0};
+    model_print_threshold(s->m, &text);
+    const char *value = text.failed ? NULL : arena_print(&s->arena, "%s", text_end(&text));
+    text_free(&text);
+    if (!value) error_raise(s->error, NUDGE_MACHINE, "out of memory");
+    sheet_note(s, "threshold", value);
+}
+
 static void sheet_add_recipe(Sheet *s)
 {
     for (size_t i = 0; i < s->m->settings.count; i++) {
         const Setting *set = s->m->settings.list[i];
         if (!sheet_travels(set->key)) continue;
+        if (s->m->threshold && !strcmp(set->key->name, "threshold")) {
+            sheet_add_threshold(s);
+            continue;
+        }
         sheet_note(s, arena_print(&s->arena, "%s%s%s", set->key->name, *set->name ? "." : "", set->name),
                    set->value);
     }
@@ -74,7 +89,12 @@ static void sheet_add_facts(Sheet *s)
     if (task->vocabulary) sheet_number(s, "vocabulary", (double)task->vocabulary);
     if (task->padding) sheet_number(s, "padding", (double)task->padding);
     if (task->next) sheet_number(s, "positions", (double)task->positions);
-    sheet_note(s, "task", task->next ? "next" : task->classify ? "classify" : "regress");
+    sheet_note(s, "task",
+               task->next          ? "next"
+               : task->classify    ? "classify"
+               : task->labels      ? "labels"
+               : task->reconstruct ? "reconstruct"
+                                   : "regress");
     sheet_number(s, task->classify ? "classes" : "targets",
                  (double)(task->classify ? task->classes : task->targets));
     sheet_note(s, "standardize", task->standardize ? "true" : "false");
@@ -154,6 +174,7 @@ static int sheet_write(Sheet *s, const char *path, Text *out, Error *e)
 {
     Error error = {0};
     arena_init(&s->arena, &error);
+    s->error = &error;
     int status = error_catch(&error, sheet_fill, s) ? error_memory(e) : NUDGE_OK;
     if (!status)
         status = path ? safetensors_save(path, s->tensor, s->tensors, s->note, s->notes, e)
@@ -307,6 +328,8 @@ static int sheet_take_task(const Safetensors *f, const char *name, Task *task, E
                    .classify = classify,
                    .classes = classify ? sheet_count(f, "classes") : 0,
                    .targets = classify ? 0 : sheet_count(f, "targets"),
+                   .labels = kind && !strcmp(kind, "labels"),
+                   .reconstruct = kind && !strcmp(kind, "reconstruct"),
                    .standardize = standardize && !strcmp(standardize, "true")};
     if (safetensors_note(f, "net") && task->features && (task->classes || task->targets)) return NUDGE_OK;
     return error_set(

@@ -156,6 +156,7 @@ void course_take(Course *c, const Progress *p)
     size_t n = course_ends_epoch(c, p) ? c->rows - (size_t)p->row : c->batch_rows;
     batch_take(&c->batch, c->m, &c->view, c->turn + p->row, n);
     augment_batch(&c->augment, &c->batch, c->turn + p->row, p->epoch);
+    if (c->m->task.reconstruct && c->augment.steps) batch_reconstruct(&c->batch, c->m);
 }
 
 /* The program for the batch; it stays with the course. There are at most four: with norms or without, for whole

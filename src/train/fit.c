@@ -300,6 +300,24 @@ static int fit_step(Fitting *t)
 
 /* ---- Ending ---- */
 
+/* Of the kept weights. */
+static int fit_measure(Fitting *t)
+{
+    double loss;
+    metrics_free(&t->f->metrics);
+    return t->held ? fit_evaluate(t, &loss, &t->f->metrics)
+                   : model_evaluate(t->m, t->f->data, t->order, t->f->rows, &loss, &t->f->metrics, t->error);
+}
+
+/* By the rows that are judged; the figures are then those with it. */
+static int fit_choose_threshold(Fitting *t)
+{
+    int status = model_choose_threshold(t->m, &t->f->metrics, t->error);
+    if (!status) status = fit_measure(t);
+    if (status || !t->f->directory) return status;
+    return model_save(t->m, NULL, text_end(&t->model), t->error);
+}
+
 static int fit_conclude(Fitting *t)
 {
     Fit *f = t->f;
@@ -311,11 +329,10 @@ static int fit_conclude(Fitting *t)
     f->stopped = t->report.stop;
     f->patient = !f->stopped && t->now.step < t->course.steps;
     f->loss = t->held ? t->now.best_loss : t->last_loss;
-    bool asked = (f->listener || f->directory) && !f->stopped;
-    double loss;
-    if (asked && t->held) status = fit_evaluate(t, &loss, &f->metrics);
-    if (asked && !t->held)
-        status = model_evaluate(t->m, f->data, t->order, f->rows, &loss, &f->metrics, t->error);
+    bool chooses = model_chooses_threshold(t->m);
+    bool asked = (f->listener || f->directory || chooses) && !f->stopped;
+    if (asked) status = fit_measure(t);
+    if (asked && !status && chooses) status = fit_choose_threshold(t);
     if (!status)
         report_finish(&t->report, &t->now, f->patient, f->loss, asked ? &f->metrics : NULL, f->names);
     if (!status && t->report.failed) status = error_memory(t->error);

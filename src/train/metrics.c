@@ -11,13 +11,14 @@ enum { METRICS_SHOWN = 20 }; /* a confusion matrix of more classes is too wide t
 
 /* ---- Adding rows ---- */
 
-int metrics_begin(Metrics *m, MetricsKind kind, size_t outputs, const double *baseline, Error *e)
+int metrics_begin(Metrics *m, MetricsKind kind, size_t outputs, const double *baseline,
+                  const double *threshold, Error *e)
 {
-    *m = (Metrics){.kind = kind, .outputs = outputs, .baseline = baseline};
-    m->classes = kind == METRICS_VALUES ? 0 : outputs;
+    *m = (Metrics){.kind = kind, .outputs = outputs, .baseline = baseline, .threshold = threshold};
+    m->classes = kind == METRICS_CLASSES || kind == METRICS_TOKENS ? outputs : 0;
     if (kind == METRICS_TOKENS) return NUDGE_OK;
-    if (kind == METRICS_CLASSES)
-        m->confusion = memory_zero(outputs * outputs, sizeof *m->confusion);
+    if (kind == METRICS_CLASSES || kind == METRICS_LABELS)
+        m->confusion = memory_zero((m->classes ? outputs : 4) * outputs, sizeof *m->confusion);
     else
         m->target = memory_zero(outputs, sizeof *m->target);
     return m->confusion || m->target ? NUDGE_OK : error_memory(e);
@@ -34,10 +35,17 @@ static size_t metrics_argmax(const double *x, size_t n)
 
 static void metrics_add_score(Metrics *m, double score, bool positive, double weight)
 {
-    if (memory_grow(&m->score, &m->score_room, m->scores + 1, sizeof *m->score))
+    if (memory_grow(&m->score, &m->score_room, m->scores + 1, sizeof *m->score) &&
+        memory_grow(&m->sorted, &m->sorted_room, m->rows, sizeof *m->sorted) &&
+        memory_grow(&m->ties, &m->ties_room, m->rows, sizeof *m->ties))
         m->score[m->scores++] = (MetricsScore){score, weight, positive};
     else
         m->failed = true;
+}
+
+static double metrics_threshold(const Metrics *m, size_t k)
+{
+    return m->threshold ? m->threshold[k] : .5;
 }
 
 static void metrics_add_token(Metrics *m, const double *probability, size_t truth, double weight)
@@ -57,8 +65,33 @@ void metrics_add_class(Metrics *m, const double *probability, size_t truth, doub
         metrics_add_token(m, probability, truth, weight);
         return;
     }
-    m->confusion[truth * m->classes + metrics_argmax(probability, m->classes)] += weight;
-    if (m->classes == 2) metrics_add_score(m, probability[1], truth == 1, weight);
+    bool two = m->classes == 2;
+    size_t said = two ? probability[1] > metrics_threshold(m, 0) : metrics_argmax(probability, m->classes);
+    m->confusion[truth * m->classes + said] += weight;
+    if (two) metrics_add_score(m, probability[1], truth == 1, weight);
+}
+
+/* What the trivial predictor says of a label: what is more frequent. */
+static bool metrics_usually(const Metrics *m, size_t label)
+{
+    return m->baseline && m->baseline[label] > .5;
+}
+
+void metrics_add_labels(Metrics *m, const double *probability, const double *t, double weight)
+{
+    bool right = true, trivial = true;
+    m->rows++;
+    m->weight += weight;
+    for (size_t i = 0; i < m->outputs; i++) {
+        bool is = t[i] > .5, said = probability[i] > metrics_threshold(m, i);
+        right &= is == said;
+        trivial &= is == metrics_usually(m, i);
+        m->confusion[4 * i + 2 * is + said] += weight;
+        m->log_loss -= weight * log(fmax(is ? probability[i] : 1 - probability[i], METRICS_LEAST));
+        metrics_add_score(m, probability[i], is, weight);
+    }
+    if (right) m->right += weight;
+    if (trivial) m->trivial_right += weight;
 }
 
 static void metrics_add_target(MetricsTarget *k, double y, double t, const double *baseline, double weight)
@@ -90,6 +123,8 @@ void metrics_free(Metrics *m)
 {
     memory_release(m->confusion);
     memory_release(m->score);
+    memory_release(m->sorted);
+    memory_release(m->ties);
     memory_release(m->target);
     *m = (Metrics){0};
 }
@@ -191,32 +226,112 @@ static int metrics_by_score(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The chance that a positive row scores above a negative one, equal scores counting half (Mann and Whitney). */
-static double metrics_auc(const Metrics *m, MetricsScore *s)
+/* What thresholds do to the second of two classes, or to a label. */
+typedef struct MetricsCurve {
+    const MetricsTies *ties;
+    size_t count;
+    double all[2]; /* weight of negatives and positives */
+} MetricsCurve;
+
+/* Lies in the room of m until the next call. */
+static MetricsCurve metrics_curve(const Metrics *m, size_t k)
 {
-    double below = 0, sum = 0, positive = 0;
-    qsort(s, m->scores, sizeof *s, metrics_by_score);
-    for (size_t i = 0; i < m->scores;) {
-        double ties[2] = {0}, score = s[i].score;
-        for (; i < m->scores && !(s[i].score > score); i++)
-            ties[s[i].positive] += s[i].weight;
-        sum += ties[1] * (below + ties[0] / 2);
-        below += ties[0];
-        positive += ties[1];
+    size_t stride = m->kind == METRICS_LABELS ? m->outputs : 1, n = m->scores / stride;
+    MetricsScore *s = m->sorted;
+    MetricsTies *ties = m->ties;
+    MetricsCurve c = {.ties = ties};
+    for (size_t i = 0; i < n; i++)
+        s[i] = m->score[i * stride + k];
+    if (n) qsort(s, n, sizeof *s, metrics_by_score);
+    for (size_t i = n; i-- > 0;) {
+        if (!c.count || s[i].score < ties[c.count - 1].score)
+            ties[c.count++] = (MetricsTies){.score = s[i].score};
+        ties[c.count - 1].weight[s[i].positive] += s[i].weight;
+        c.all[s[i].positive] += s[i].weight;
     }
-    return sum / (positive * below);
+    return c;
+}
+
+/* The chance that a positive row scores above a negative one, equal scores counting half (Mann and Whitney). */
+static double metrics_auc(const MetricsCurve *c)
+{
+    double above = 0, sum = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        const double *weight = c->ties[i].weight;
+        sum += weight[0] * (above + weight[1] / 2);
+        above += weight[1];
+    }
+    return sum / (c->all[0] * c->all[1]);
+}
+
+/* The mean of the precision over the positive rows, each at the threshold that takes it in: the area under the curve of
+ * precision against recall, in steps. */
+static double metrics_average_precision(const MetricsCurve *c)
+{
+    double taken[2] = {0}, sum = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        const double *weight = c->ties[i].weight;
+        taken[0] += weight[0];
+        taken[1] += weight[1];
+        if (weight[1] > 0) sum += weight[1] * taken[1] / (taken[0] + taken[1]);
+    }
+    return sum / c->all[1];
+}
+
+static double metrics_share(const MetricsCurve *c)
+{
+    return c->all[1] / (c->all[0] + c->all[1]);
+}
+
+static double metrics_half(const MetricsCurve *c)
+{
+    (void)c;
+    return .5;
+}
+
+/* The mean of a figure over the labels that have both values; of two classes it is that of the second. */
+static double metrics_of_curves(const Metrics *m, double (*figure)(const MetricsCurve *c))
+{
+    double sum = 0, count = 0;
+    if (m->kind != METRICS_LABELS && m->classes != 2) return (double)NAN;
+    for (size_t k = 0; k < (m->kind == METRICS_LABELS ? m->outputs : 1); k++) {
+        MetricsCurve c = metrics_curve(m, k);
+        bool both = c.all[0] > 0 && c.all[1] > 0;
+        if (both) sum += figure(&c), count++;
+    }
+    return count > 0 ? sum / count : (double)NAN;
 }
 
 static double figure_auc(const Metrics *m, bool trivial)
 {
-    if (m->classes != 2) return (double)NAN;
-    if (trivial) return metrics_true(m, 0) > 0 && metrics_true(m, 1) > 0 ? .5 : (double)NAN;
-    MetricsScore *sorted = memory_new(m->scores, sizeof *sorted);
-    if (!sorted) return (double)NAN;
-    if (m->scores) memcpy(sorted, m->score, m->scores * sizeof *sorted);
-    double auc = metrics_auc(m, sorted);
-    memory_release(sorted);
-    return auc;
+    return metrics_of_curves(m, trivial ? metrics_half : metrics_auc);
+}
+
+static double figure_average_precision(const Metrics *m, bool trivial)
+{
+    return metrics_of_curves(m, trivial ? metrics_share : metrics_average_precision);
+}
+
+/* Half way between the last score that is taken in and the next. */
+static double metrics_cut(const MetricsCurve *c)
+{
+    double taken[2] = {0}, best = 0, cut = (double)NAN;
+    for (size_t i = 0; i < c->count; i++) {
+        taken[0] += c->ties[i].weight[0];
+        taken[1] += c->ties[i].weight[1];
+        double f1 = 2 * taken[1] / (taken[0] + taken[1] + c->all[1]);
+        if (!(f1 > best)) continue;
+        best = f1;
+        cut = i + 1 < c->count ? (c->ties[i].score + c->ties[i + 1].score) / 2 : c->ties[i].score / 2;
+    }
+    return cut;
+}
+
+double metrics_best_threshold(const Metrics *m, size_t k)
+{
+    MetricsCurve c = metrics_curve(m, k);
+    double cut = c.all[0] > 0 && c.all[1] > 0 ? metrics_cut(&c) : (double)NAN;
+    return cut;
 }
 
 static double figure_log_loss(const Metrics *m, bool trivial)
@@ -227,6 +342,75 @@ static double figure_log_loss(const Metrics *m, bool trivial)
     for (size_t i = 0; i < m->classes; i++)
         sum -= metrics_true(m, i) * log(fmax(m->baseline[i], METRICS_LEAST));
     return sum / m->weight;
+}
+
+/* ---- Figures of labels ---- */
+
+/* A label's weights: [true][predicted]. The trivial predictor says the same of every row. */
+static void metrics_label(const Metrics *m, size_t label, bool trivial, double counts[4])
+{
+    const double *c = m->confusion + 4 * label;
+    bool usual = metrics_usually(m, label);
+    for (int i = 0; i < 4; i++)
+        counts[i] = !trivial ? c[i] : i % 2 == usual ? c[i - i % 2] + c[i - i % 2 + 1] : 0;
+}
+
+static double metrics_counts_f1(const double counts[4])
+{
+    return metrics_ratio(2 * counts[3], 2 * counts[3] + counts[1] + counts[2]);
+}
+
+static double figure_label_accuracy(const Metrics *m, bool trivial)
+{
+    double counts[4], right = 0;
+    if (trivial && !metrics_knows(m)) return (double)NAN;
+    for (size_t i = 0; i < m->outputs; i++) {
+        metrics_label(m, i, trivial, counts);
+        right += counts[0] + counts[3];
+    }
+    return right / (m->weight * (double)m->outputs);
+}
+
+static double figure_subset(const Metrics *m, bool trivial)
+{
+    if (trivial && !metrics_knows(m)) return (double)NAN;
+    return (trivial ? m->trivial_right : m->right) / m->weight;
+}
+
+static double figure_label_f1(const Metrics *m, bool trivial)
+{
+    double counts[4], sum = 0;
+    if (trivial && !metrics_knows(m)) return (double)NAN;
+    for (size_t i = 0; i < m->outputs; i++) {
+        metrics_label(m, i, trivial, counts);
+        sum += metrics_counts_f1(counts);
+    }
+    return sum / (double)m->outputs;
+}
+
+static double figure_label_micro(const Metrics *m, bool trivial)
+{
+    double counts[4], all[4] = {0};
+    if (trivial && !metrics_knows(m)) return (double)NAN;
+    for (size_t i = 0; i < m->outputs; i++) {
+        metrics_label(m, i, trivial, counts);
+        for (int k = 0; k < 4; k++)
+            all[k] += counts[k];
+    }
+    return metrics_counts_f1(all);
+}
+
+static double figure_label_loss(const Metrics *m, bool trivial)
+{
+    double sum = 0;
+    if (!trivial) return m->log_loss / (m->weight * (double)m->outputs);
+    if (!metrics_knows(m)) return (double)NAN;
+    for (size_t i = 0; i < m->outputs; i++) {
+        const double *c = m->confusion + 4 * i, share = m->baseline[i];
+        sum -= (c[0] + c[1]) * log(fmax(1 - share, METRICS_LEAST)) +
+               (c[2] + c[3]) * log(fmax(share, METRICS_LEAST));
+    }
+    return sum / (m->weight * (double)m->outputs);
 }
 
 /* ---- Figures of tokens ---- */
@@ -274,16 +458,39 @@ static double figure_r2(const Metrics *m, bool trivial)
     return sum / (double)m->outputs;
 }
 
+/* ---- Figures of inputs that were reconstructed: all of them together ---- */
+
+static double figure_explained(const Metrics *m, bool trivial)
+{
+    double squared = 0, spread = 0;
+    for (size_t i = 0; i < m->outputs; i++) {
+        squared += trivial ? m->target[i].trivial_squared : m->target[i].squared;
+        spread += m->target[i].spread;
+    }
+    return 1 - squared / spread;
+}
+
 /* The first one for each task is the main one. */
 static const MetricsFigure metrics_table[] = {
     {"accuracy", METRICS_CLASSES, true, true, figure_accuracy},
     {"balanced_accuracy", METRICS_CLASSES, true, true, figure_balanced},
     {"f1", METRICS_CLASSES, true, true, figure_f1},
     {"auc", METRICS_CLASSES, true, false, figure_auc},
+    {"average_precision", METRICS_CLASSES, true, false, figure_average_precision},
     {"log_loss", METRICS_CLASSES, false, false, figure_log_loss},
     {"perplexity", METRICS_TOKENS, false, false, figure_perplexity},
     {"accuracy", METRICS_TOKENS, true, true, figure_token_accuracy},
     {"log_loss", METRICS_TOKENS, false, false, figure_token_loss},
+    {"accuracy", METRICS_LABELS, true, true, figure_label_accuracy},
+    {"subset_accuracy", METRICS_LABELS, true, true, figure_subset},
+    {"f1", METRICS_LABELS, true, true, figure_label_f1},
+    {"f1_micro", METRICS_LABELS, true, true, figure_label_micro},
+    {"auc", METRICS_LABELS, true, false, figure_auc},
+    {"average_precision", METRICS_LABELS, true, false, figure_average_precision},
+    {"log_loss", METRICS_LABELS, false, false, figure_label_loss},
+    {"rmse", METRICS_INPUTS, false, false, figure_rmse},
+    {"mae", METRICS_INPUTS, false, false, figure_mae},
+    {"explained", METRICS_INPUTS, true, true, figure_explained},
     {"rmse", METRICS_VALUES, false, false, figure_rmse},
     {"mae", METRICS_VALUES, false, false, figure_mae},
     {"r2", METRICS_VALUES, true, false, figure_r2},
@@ -298,7 +505,8 @@ const MetricsFigure *metrics_figures(size_t *count)
 
 int metrics_find(const char *name, MetricsKind kind, const MetricsFigure **figure, Error *e)
 {
-    static const char *const what[] = {"numbers", "classes", "tokens"};
+    static const char *const what[METRICS_KINDS] = {"numbers", "classes", "tokens", "labels",
+                                                    "reconstructed inputs"};
     const char *names[METRICS_FIGURES];
     size_t count = 0;
     Text list = {0};
@@ -340,12 +548,13 @@ void metrics_print(const MetricsFigure *f, double value, Text *out)
         text_print(out, "%s", number_print_short(number, value, 4));
 }
 
-static void metrics_name(const char *const *names, size_t class, Text *out)
+static void metrics_name(const Metrics *m, const char *const *names, size_t k, Text *out)
 {
-    if (names && names[class])
-        text_name(out, names[class]);
+    static const char *const what[METRICS_KINDS] = {"target", "class", "token", "label", "input"};
+    if (names && names[k])
+        text_name(out, names[k]);
     else
-        text_print(out, "class %zu", class);
+        text_print(out, "%s %zu", what[m->kind], k);
 }
 
 void metrics_trivial(const Metrics *m, const char *const *names, Text *out)
@@ -357,7 +566,9 @@ void metrics_trivial(const Metrics *m, const char *const *names, Text *out)
         text_print(out, "by how often each token occurs");
     } else if (m->classes) {
         text_print(out, "always saying ");
-        metrics_name(names, metrics_argmax(m->baseline, m->classes), out);
+        metrics_name(m, names, metrics_argmax(m->baseline, m->classes), out);
+    } else if (m->kind == METRICS_LABELS) {
+        text_print(out, "always saying what is more frequent");
     } else {
         text_print(out, "always saying the mean");
     }
@@ -378,9 +589,10 @@ static void metrics_cell(Text *out, Text *cell, int width, bool left)
     if (cell->s) cell->s[0] = 0;
 }
 
-static bool metrics_has(const Metrics *m, const MetricsFigure *f)
+bool metrics_has(MetricsKind kind, size_t outputs, const MetricsFigure *f)
 {
-    return f->kind == m->kind && (f->value != figure_auc || m->classes == 2);
+    bool curve = f->value == figure_auc || f->value == figure_average_precision;
+    return f->kind == kind && (kind != METRICS_CLASSES || !curve || outputs == 2);
 }
 
 /* What the trivial predictor gets, in brackets; for the main figure also what it says. */
@@ -402,7 +614,7 @@ static void metrics_text_figures(const Metrics *m, const char *const *names, Tex
     Text cell = {0};
     for (size_t i = 0; i < METRICS_FIGURES; i++) {
         const MetricsFigure *f = &metrics_table[i];
-        if (!metrics_has(m, f)) continue;
+        if (!metrics_has(m->kind, m->outputs, f)) continue;
         text_print(out, "%-18s", f->name);
         metrics_print(f, f->value(m, false), &cell);
         metrics_cell(out, &cell, 10, false);
@@ -416,9 +628,9 @@ static void metrics_text_figures(const Metrics *m, const char *const *names, Tex
 static int metrics_widest(const Metrics *m, const char *const *names, int least)
 {
     Text cell = {0};
-    for (size_t i = 0; i < m->classes; i++) {
+    for (size_t i = 0; i < m->outputs; i++) {
         cell.length = 0;
-        metrics_name(names, i, &cell);
+        metrics_name(m, names, i, &cell);
         int width = text_width(text_end(&cell));
         if (width > least) least = width;
     }
@@ -443,7 +655,7 @@ static void metrics_text_classes(const Metrics *m, const char *const *names, Tex
     metrics_cell(out, &cell, width, true);
     text_print(out, "      rows  precision     recall         F1\n");
     for (size_t i = 0; i < m->classes; i++) {
-        metrics_name(names, i, &cell);
+        metrics_name(m, names, i, &cell);
         metrics_cell(out, &cell, width, true);
         metrics_number(&cell, metrics_true(m, i));
         metrics_cell(out, &cell, 10, false);
@@ -466,16 +678,16 @@ static void metrics_text_confusion(const Metrics *m, const char *const *names, T
     metrics_cell(out, &cell, width, true);
     for (size_t i = 0; i < m->classes; i++) {
         text_print(&cell, "  ");
-        metrics_name(names, i, &cell);
+        metrics_name(m, names, i, &cell);
         metrics_cell(out, &cell, 10, false);
     }
     text_put(out, '\n');
     for (size_t i = 0; i < m->classes; i++) {
-        metrics_name(names, i, &cell);
+        metrics_name(m, names, i, &cell);
         metrics_cell(out, &cell, width, true);
         for (size_t k = 0; k < m->classes; k++) {
             text_print(&cell, "  ");
-            metrics_name(names, k, &cell);
+            metrics_name(m, names, k, &cell);
             int column = text_width(text_end(&cell));
             cell.length = 0;
             metrics_number(&cell, m->confusion[i * m->classes + k]);
@@ -487,9 +699,117 @@ static void metrics_text_confusion(const Metrics *m, const char *const *names, T
     text_free(&cell);
 }
 
+/* ---- Labels and targets, one by one ---- */
+
+/* What is said of output k alone. */
+typedef struct MetricsColumn {
+    const char *name, *json;
+    MetricsKind kind;
+    bool share;
+    double (*value)(const Metrics *m, size_t k);
+} MetricsColumn;
+
+static double column_rows(const Metrics *m, size_t k)
+{
+    return m->confusion[4 * k + 2] + m->confusion[4 * k + 3];
+}
+
+static double column_precision(const Metrics *m, size_t k)
+{
+    return metrics_ratio(m->confusion[4 * k + 3], m->confusion[4 * k + 1] + m->confusion[4 * k + 3]);
+}
+
+static double column_recall(const Metrics *m, size_t k)
+{
+    return metrics_ratio(m->confusion[4 * k + 3], column_rows(m, k));
+}
+
+static double column_f1(const Metrics *m, size_t k)
+{
+    return metrics_counts_f1(m->confusion + 4 * k);
+}
+
+static double column_auc(const Metrics *m, size_t k)
+{
+    MetricsCurve c = metrics_curve(m, k);
+    double auc = metrics_auc(&c);
+    return auc;
+}
+
+static double column_rmse(const Metrics *m, size_t k)
+{
+    return sqrt(m->target[k].squared / m->weight);
+}
+
+static double column_mae(const Metrics *m, size_t k)
+{
+    return m->target[k].absolute / m->weight;
+}
+
+static double column_r2(const Metrics *m, size_t k)
+{
+    return 1 - m->target[k].squared / m->target[k].spread;
+}
+
+static const MetricsColumn metrics_columns[] = {
+    {"rows", "rows", METRICS_LABELS, false, column_rows},
+    {"precision", "precision", METRICS_LABELS, true, column_precision},
+    {"recall", "recall", METRICS_LABELS, true, column_recall},
+    {"F1", "f1", METRICS_LABELS, true, column_f1},
+    {"AUC", "auc", METRICS_LABELS, false, column_auc},
+    {"rmse", "rmse", METRICS_VALUES, false, column_rmse},
+    {"mae", "mae", METRICS_VALUES, false, column_mae},
+    {"r2", "r2", METRICS_VALUES, false, column_r2},
+};
+enum { METRICS_COLUMNS = sizeof metrics_columns / sizeof *metrics_columns };
+
+static const char *metrics_listed(const Metrics *m)
+{
+    if (m->kind == METRICS_LABELS) return "label";
+    return m->kind == METRICS_VALUES && m->outputs > 1 ? "target" : NULL;
+}
+
+static void metrics_text_one(const Metrics *m, size_t k, Text *out, Text *cell)
+{
+    for (size_t i = 0; i < METRICS_COLUMNS; i++) {
+        const MetricsColumn *c = &metrics_columns[i];
+        if (c->kind != m->kind) continue;
+        double value = c->value(m, k);
+        if (c->value == column_rows)
+            metrics_number(cell, value);
+        else
+            metrics_print(&(MetricsFigure){.share = c->share}, value, cell);
+        metrics_cell(out, cell, 11, false);
+    }
+    text_put(out, '\n');
+}
+
+static void metrics_text_list(const Metrics *m, const char *const *names, Text *out)
+{
+    int width = metrics_widest(m, names, 6);
+    Text cell = {0};
+    text_print(&cell, "%s", metrics_listed(m));
+    text_put(out, '\n');
+    metrics_cell(out, &cell, width, true);
+    for (size_t i = 0; i < METRICS_COLUMNS; i++) {
+        if (metrics_columns[i].kind != m->kind) continue;
+        text_print(&cell, "%s", metrics_columns[i].name);
+        metrics_cell(out, &cell, 11, false);
+    }
+    text_put(out, '\n');
+    for (size_t k = 0; k < m->outputs; k++) {
+        metrics_name(m, names, k, &cell);
+        metrics_cell(out, &cell, width, true);
+        metrics_text_one(m, k, out, &cell);
+    }
+    out->failed |= cell.failed;
+    text_free(&cell);
+}
+
 void metrics_text(const Metrics *m, const char *const *names, Text *out)
 {
     metrics_text_figures(m, names, out);
+    if (metrics_listed(m)) metrics_text_list(m, names, out);
     if (m->kind != METRICS_CLASSES) return;
     metrics_text_classes(m, names, out);
     if (m->classes <= METRICS_SHOWN) metrics_text_confusion(m, names, out);
@@ -501,7 +821,7 @@ static void metrics_json_figures(const Metrics *m, bool trivial, JsonWriter *w)
 {
     for (size_t i = 0; i < METRICS_FIGURES; i++) {
         const MetricsFigure *f = &metrics_table[i];
-        if (!metrics_has(m, f)) continue;
+        if (!metrics_has(m->kind, m->outputs, f)) continue;
         json_key(w, f->name);
         json_number(w, f->value(m, trivial));
     }
@@ -522,6 +842,22 @@ static void metrics_json_class(const Metrics *m, size_t class, const char *const
     json_close(w, '}');
 }
 
+static void metrics_json_list(const Metrics *m, const char *const *names, JsonWriter *w)
+{
+    json_key(w, m->kind == METRICS_LABELS ? "labels" : "targets");
+    json_open(w, '[');
+    for (size_t k = 0; k < m->outputs; k++) {
+        json_open(w, '{');
+        json_key(w, metrics_listed(m));
+        names &&names[k] ? json_string(w, names[k]) : json_integer(w, (int64_t)k);
+        for (size_t i = 0; i < METRICS_COLUMNS; i++)
+            if (metrics_columns[i].kind == m->kind)
+                json_key(w, metrics_columns[i].json), json_number(w, metrics_columns[i].value(m, k));
+        json_close(w, '}');
+    }
+    json_close(w, ']');
+}
+
 void metrics_json(const Metrics *m, const char *const *names, JsonWriter *w)
 {
     json_key(w, m->kind == METRICS_TOKENS ? "tokens" : "rows"), json_integer(w, (int64_t)m->rows);
@@ -530,6 +866,7 @@ void metrics_json(const Metrics *m, const char *const *names, JsonWriter *w)
     json_open(w, '{');
     metrics_json_figures(m, true, w);
     json_close(w, '}');
+    if (metrics_listed(m)) metrics_json_list(m, names, w);
     if (m->kind != METRICS_CLASSES) return;
     json_key(w, "classes");
     json_open(w, '[');

@@ -203,6 +203,7 @@ static int model_begin(Model *m, const Settings *settings, const Task *task, Err
     if (!m->programs) return e->status;
     status = model_set_threads(m, e);
     if (!status) status = model_build(m, e);
+    if (!status) status = model_take_threshold(m, e);
     const char *init = settings_text(settings, "init");
     return status || !init ? status : model_init(m, init, e);
 }
@@ -234,6 +235,7 @@ void model_free(Model *m)
     memory_release(m->group);
     memory_release(m->note);
     memory_release(m->baseline);
+    memory_release(m->threshold);
     settings_free(&m->settings);
     memory_release(m);
 }
@@ -255,7 +257,9 @@ int model_clone(const Model *m, Model **copy, Error *e)
         (*copy)->steps = m->steps;
         (*copy)->drops = m->drops;
         (*copy)->measured = m->measured;
-    } else {
+        status = model_copy_threshold(*copy, m, e);
+    }
+    if (status) {
         model_free(*copy);
         *copy = NULL;
     }
@@ -344,6 +348,8 @@ static int model_retrain(Model *m, const Settings *before, Error *e)
     for (size_t i = 0; i < sizeof model_training / sizeof *model_training; i++)
         same &= model_same_setting(before, &m->settings, model_training[i]);
     int status = same ? NUDGE_OK : model_restart(m, e);
+    if (!status && !model_same_setting(before, &m->settings, "threshold"))
+        status = model_take_threshold(m, e);
     return status ? status : model_set_threads(m, e);
 }
 
@@ -351,8 +357,10 @@ void model_undo(Model *m, Settings *before)
 {
     for (size_t i = 0; i < sizeof model_training / sizeof *model_training; i++)
         if (!model_same_setting(before, &m->settings, model_training[i])) m->ready = false;
+    bool same = model_same_setting(before, &m->settings, "threshold");
     settings_free(&m->settings);
     m->settings = *before;
+    if (!same) model_take_threshold(m, &(Error){0}); /* it was valid before */
     *before = (Settings){0};
 }
 
@@ -408,6 +416,8 @@ Task task_of(const Dataset *d, bool standardize)
                   .classify = d->classes > 0,
                   .classes = d->classes,
                   .targets = d->classes ? 0 : d->targets,
+                  .labels = d->labels,
+                  .reconstruct = d->reconstruct,
                   .standardize = standardize && d->x_type != DATA_U8 && (!d->vocabulary || !d->classes)};
 }
 
@@ -433,7 +443,19 @@ size_t model_width(const Model *m)
 
 MetricsKind model_metrics(const Model *m)
 {
-    return m->task.next ? METRICS_TOKENS : m->task.classify ? METRICS_CLASSES : METRICS_VALUES;
+    const Task *task = &m->task;
+    return task->next          ? METRICS_TOKENS
+           : task->classify    ? METRICS_CLASSES
+           : task->labels      ? METRICS_LABELS
+           : task->reconstruct ? METRICS_INPUTS
+                               : METRICS_VALUES;
+}
+
+double model_unit(const Model *m, size_t target)
+{
+    const Tensor *scale = store_find(&m->store, "target.scale");
+    if (!m->task.reconstruct) return 1;
+    return m->task.bytes ? 255 : scale ? tensor_get(&m->store, scale, target) : 1;
 }
 
 double model_seed(const Model *m, uint64_t step)

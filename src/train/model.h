@@ -29,7 +29,9 @@ typedef struct Model {
     size_t
         outputs; /* numbers in a prediction: classes, or targets; a row of a text has task.positions of them */
     Store store;
-    Store backup;     /* for a step that fails; empty before the first */
+    Store backup; /* for a step that fails; empty before the first */
+    double
+        *threshold; /* above which the second of two classes [1], or a label [outputs], is said; NULL: 0.5 */
     double *baseline; /* [outputs] shares of classes or means of targets in training; NaN before */
     size_t layers;
     ModelLayer *layer;
@@ -66,6 +68,7 @@ DataType model_input(const Model *m);                    /* what the net takes: 
 size_t model_columns(const Model *m);                    /* numbers in a row of t: 1 for class numbers */
 size_t model_width(const Model *m);                      /* numbers in a row of y */
 MetricsKind model_metrics(const Model *m);               /* by what it is judged */
+double model_unit(const Model *m, size_t target);        /* in which errors of a reconstruction are counted */
 const char *model_note(const Model *m, const char *key); /* or NULL */
 int model_set_note(Model *m, const char *key, const char *value, Error *e);
 
@@ -84,6 +87,15 @@ size_t model_chunk(const Model *m, size_t rows);
 
 /* True if the loss sees the targets with mean 0 and deviation 1. */
 bool model_scales_targets(const Model *m);
+
+/* The setting `threshold`. Where it is chosen by F1, it is 0.5 until metrics of rows say which. */
+int model_take_threshold(Model *m, Error *e);
+bool model_chooses_threshold(const Model *m);
+int model_choose_threshold(Model *m, const Metrics *metrics, Error *e);
+int model_copy_threshold(Model *to, const Model *from, Error *e);
+void model_print_threshold(const Model *m, Text *out); /* as a setting; nothing if there is none */
+/* Whether a prediction says the second of two classes (output 1), or a label. */
+bool model_says(const Model *m, size_t output, double probability);
 
 /* y [rows, width] of type y_type from x [rows, features] of type x_type. */
 int model_predict(const Model *m, const void *x, DataType x_type, size_t rows, void *y, DataType y_type,

@@ -59,7 +59,7 @@ void blueprint_close(Blueprint *b)
 const char *blueprint_loss(const Blueprint *b)
 {
     if (settings_is_set(b->settings, "loss")) return settings_text(b->settings, "loss");
-    return b->task.classify ? "cross_entropy" : "mse";
+    return b->task.classify ? "cross_entropy" : b->task.labels ? "bce" : "mse";
 }
 
 const char *blueprint_optimizer(const Blueprint *b)
@@ -76,20 +76,27 @@ bool blueprint_driven(const Blueprint *b)
 /* ---- What losses say of the net's output ---- */
 
 /* How the output becomes a prediction: where it has a column for each class, where one column tells two classes
- * apart, and where targets are numbers. `before`: layers that the loss applies itself. */
+ * apart, where each is a label (NULL: the loss is not for such), and where targets are numbers. `before`: layers that the loss applies itself. */
 typedef struct NetworkForm {
-    const char *loss, *many, *one, *value, *before[4];
+    const char *loss, *many, *one, *label, *value, *before[4];
     bool plain; /* targets are shares or signs: never standardised */
 } NetworkForm;
 
 static const NetworkForm network_forms[] = {
-    {"cross_entropy", "softmax(y)", NULL, "softmax(y)", {"softmax", "log_softmax", "sigmoid"}, true},
-    {"bce", "p = sigmoid(y); p/sum(p, -1)", "sigmoid(y)", "sigmoid(y)", {"sigmoid", "softmax"}, true},
-    {"bce_probability", "y/sum(y, -1)", "y", "y", {NULL}, true},
-    {"hinge", "softmax(y)", "sigmoid(y)", "y", {NULL}, true},
+    {"cross_entropy", "softmax(y)", NULL, NULL, "softmax(y)", {"softmax", "log_softmax", "sigmoid"}, true},
+    {"bce",
+     "p = sigmoid(y); p/sum(p, -1)",
+     "sigmoid(y)",
+     "sigmoid(y)",
+     "sigmoid(y)",
+     {"sigmoid", "softmax"},
+     true},
+    {"bce_probability", "y/sum(y, -1)", "y", "y", "y", {NULL}, true},
+    {"focal", "softmax(y)", "sigmoid(y)", "sigmoid(y)", "sigmoid(y)", {"sigmoid", "softmax"}, true},
+    {"hinge", "softmax(y)", "sigmoid(y)", NULL, "y", {NULL}, true},
 };
 static const NetworkForm network_usual = {
-    NULL, "p = max(y, 0); p/max(sum(p, -1), 1e-30)", "clip(y, 0, 1)", "y", {NULL}, false};
+    NULL, "p = max(y, 0); p/max(sum(p, -1), 1e-30)", "clip(y, 0, 1)", "clip(y, 0, 1)", "y", {NULL}, false};
 
 /* The length of the name that a call begins with: "softmax" of "softmax(axis=1)". */
 static size_t network_word(const char *text)
@@ -103,8 +110,13 @@ static bool network_named(const char *text, const char *name)
     return network_word(text) == length && !memcmp(text, name, length);
 }
 
-static const NetworkForm *network_form(const char *loss)
+/* A loss that the recipe defines has no form of ours, whatever it is called. */
+static const NetworkForm *network_form(const Settings *settings, const char *loss)
 {
+    size_t length = network_word(loss);
+    const Setting *s;
+    for (size_t i = 0; (s = settings_entry(settings, "define", i)); i++)
+        if (network_word(s->name) == length && !memcmp(s->name, loss, length)) return &network_usual;
     for (size_t i = 0; i < sizeof network_forms / sizeof *network_forms; i++)
         if (network_named(loss, network_forms[i].loss)) return &network_forms[i];
     return &network_usual;
@@ -209,7 +221,8 @@ static Node *network_input(Building *n)
 
 static bool network_scaled(const Building *n)
 {
-    return n->b->task.standardize && !n->b->task.classify && !n->form->plain;
+    const Task *task = &n->b->task;
+    return task->standardize && !task->classify && !task->labels && !n->form->plain;
 }
 
 /* Class numbers have the shape of the output without its last axis. */
@@ -218,10 +231,13 @@ static Node *network_target(Building *n)
     int64_t rows = (int64_t)n->k->rows, outputs = (int64_t)n->b->outputs;
     bool classify = n->b->task.classify;
     Shape y = n->n->output->shape;
-    n->n->t = network_leaf(n, ROLE_DATA, "target", classify ? TYPE_I32 : TYPE_REAL, classify ? y.rank - 1 : 2,
-                           rows, classify ? y.dim[1] : outputs);
+    Node *t = n->n->t = network_leaf(n, ROLE_DATA, "target", classify ? TYPE_I32 : TYPE_REAL,
+                                     classify ? y.rank - 1 : 2, rows, classify ? y.dim[1] : outputs);
     if (n->k->weighted) n->n->weight = network_leaf(n, ROLE_DATA, "weight", TYPE_REAL, 1, rows, 0);
-    return network_scaled(n) ? network_standard(n, "target", n->n->t, outputs, "(x - mean)/scale") : n->n->t;
+    if (network_scaled(n)) t = network_standard(n, "target", t, outputs, "(x - mean)/scale");
+    if (!n->b->task.reconstruct) return t;
+    if (n->b->task.bytes) t = network_text(n, "t/255", 1, (const char *[]){"t"}, &t);
+    return graph_reshape(n->g, t, y);
 }
 
 /* ---- The net ---- */
@@ -293,7 +309,41 @@ static void network_check_loss(Building *n)
                 &n->b->error, NUDGE_INPUT,
                 "%s stands before the loss %s, which wants the net's values as they are and applies its own "
                 "%s, so that no digits are lost; leave the layer out",
-                network_last(n), n->form->loss, network_named(n->form->loss, "bce") ? "sigmoid" : "softmax");
+                network_last(n), n->form->loss, n->form->before[0]);
+}
+
+/* Labels are told one by one, targets of such losses are from 0 to 1. */
+static void network_check_targets(Building *n)
+{
+    const Task *task = &n->b->task;
+    const char *title = network_title(n, "loss"), *loss = blueprint_loss(n->b);
+    if (task->labels && !n->form->label)
+        error_raise(
+            &n->b->error, NUDGE_INPUT,
+            "%s: %s is for classes, of which a row has one, but labels are each so or not so; use bce or focal",
+            title, loss);
+    if (task->reconstruct && n->form->plain && task->standardize)
+        error_raise(
+            &n->b->error, NUDGE_INPUT,
+            "%s: %s is for targets from 0 to 1, but the inputs are standardized; use mse, or, if they are "
+            "from 0 to 1, write standardize=false",
+            title, loss);
+}
+
+static void network_check_reconstruction(Building *n)
+{
+    const Node *y = n->n->output;
+    int64_t rows = (int64_t)n->k->rows, columns = shape_size(y->shape) / rows;
+    size_t features = n->b->task.features;
+    bool rowwise = y->type == TYPE_REAL && y->shape.rank > 1 && y->shape.dim[0] == rows;
+    if (!rowwise || columns != (int64_t)features)
+        error_raise(
+            &n->b->error, NUDGE_INPUT,
+            "%s gives %s for %zu rows, but to reconstruct them it takes the %zu numbers of each row again; "
+            "end the net with dense(features)",
+            network_last(n), shape_text(&n->g->arena, y->shape), n->k->rows, features);
+    n->b->outputs = features;
+    n->b->task.positions = 1;
 }
 
 /* The number of columns that the task wants, or may want, of the output. */
@@ -328,6 +378,12 @@ static bool network_lists(const Building *n, const Node *y)
 static void network_check(Building *n)
 {
     const Node *y = n->n->output;
+    network_check_targets(n);
+    if (n->b->task.reconstruct) {
+        network_check_loss(n);
+        network_check_reconstruction(n);
+        return;
+    }
     if (!network_lists(n, y))
         error_raise(
             &n->b->error, NUDGE_INPUT,
@@ -347,7 +403,9 @@ static Node *network_prediction(Building *n)
     Node *y = n->n->output;
     static const char *const name[] = {"y"};
     if (!task->classify) {
-        y = network_text(n, n->form->value, 1, name, &y);
+        y = graph_reshape(n->g, y, shape_of(2, (int64_t[]){y->shape.dim[0], (int64_t)n->b->outputs}));
+        y = network_text(n, task->labels ? n->form->label : n->form->value, 1, name, &y);
+        if (task->reconstruct && task->bytes) y = network_text(n, "255*y", 1, name, &y);
         return network_scaled(n) ? network_standard(n, "target", y, y->shape.dim[1], "x*scale + mean") : y;
     }
     if (y->shape.rank == 3 || y->shape.dim[1] > 1) return network_text(n, n->form->many, 1, name, &y);
@@ -378,7 +436,7 @@ static NetworkJudged network_tokens(Building *n, Node *t)
 static Node *network_loss(Building *n, Node *t)
 {
     NetworkJudged judged = {n->n->output, t, n->n->weight};
-    if (judged.y->shape.rank == 3) judged = network_tokens(n, t);
+    if (judged.y->shape.rank == 3 && n->b->task.next) judged = network_tokens(n, t);
     Context c = {.graph = n->g,
                  .scope = n->b->scope,
                  .title = network_title(n, "loss"),
@@ -721,7 +779,8 @@ static void network_stages(void *context)
 static Network *network_make(Blueprint *b, const Binding *k, void (*stages)(void *building), Error *e)
 {
     error_clear(&b->error);
-    Building n = {.b = b, .k = k, .g = graph_new(&b->error), .form = network_form(blueprint_loss(b))};
+    Building n = {
+        .b = b, .k = k, .g = graph_new(&b->error), .form = network_form(b->settings, blueprint_loss(b))};
     if (!n.g) {
         error_set(e, b->error.status, "%s", b->error.message);
         return NULL;

@@ -2,7 +2,7 @@
  * loss, gradients, clipping, updates. Used by model.c, divergence.c and by the jobs that explain, inspect and check;
  * knows graph/, notation/, autodiff/ and nn/.
  *
- * Leaves: x [rows, features]; t [rows] class numbers, [rows, positions] tokens or [rows, targets]; weight [rows]; the scalars t, steps, drops and
+ * Leaves: x [rows, features]; target [rows] class numbers, [rows, positions] tokens or [rows, targets]; weight [rows]; the scalars t, steps, drops and
  * seed; parameters and states by path. */
 #ifndef TRAIN_NETWORK_H
 #define TRAIN_NETWORK_H
@@ -18,6 +18,8 @@ typedef struct Task {
     bool classify;     /* t holds class numbers; else reals */
     size_t classes;    /* of a classifier; 0: as many as the net gives */
     size_t targets;    /* numbers in a row of t otherwise; 0: as many as the net gives */
+    bool labels;       /* t holds 0 and 1, y the probabilities of 1 */
+    bool reconstruct;  /* t holds what x does, before preprocessing */
     size_t vocabulary; /* x holds tokens 0..vocabulary-1; 0: it does not */
     size_t padding;    /* the token that fills up texts shorter than others; 0: there is none */
     bool next;         /* the classes are tokens: t says what comes next in a text */

@@ -96,6 +96,7 @@ typedef struct ModelEvaluating {
     size_t *row;
     void *y;        /* the program's */
     double *values; /* y, then t, as doubles */
+    double *unit;   /* of each output, or NULL */
     double loss, weight;
     bool adds;
     Metrics *metrics;
@@ -114,6 +115,19 @@ static void model_count_tokens(ModelEvaluating *v)
     }
 }
 
+/* Errors of a reconstruction are counted as the net sees its inputs. */
+static void model_count_values(ModelEvaluating *v, double *y, double *t, double weight)
+{
+    for (size_t k = 0; v->unit && k < v->m->outputs; k++) {
+        y[k] /= v->unit[k];
+        t[k] /= v->unit[k];
+    }
+    if (v->m->task.labels)
+        metrics_add_labels(v->metrics, y, t, weight);
+    else
+        metrics_add_values(v->metrics, y, t, weight);
+}
+
 static void model_count(ModelEvaluating *v)
 {
     const Model *m = v->m;
@@ -127,7 +141,7 @@ static void model_count(ModelEvaluating *v)
         } else {
             data_convert(t, DATA_F64, (char *)v->batch.t + i * n * data_size(model_real(m)), model_real(m),
                          n);
-            metrics_add_values(v->metrics, y, t, weight);
+            model_count_values(v, y, t, weight);
         }
     }
 }
@@ -161,7 +175,11 @@ static int model_evaluate_all(ModelEvaluating *v, const size_t *order, size_t n,
     v->row = memory_new(room, sizeof *v->row);
     v->y = memory_new(room, model_width(m) * data_size(model_real(m)));
     v->values = memory_new(2 * m->outputs, sizeof *v->values);
-    if (!status && !(v->row && v->y && v->values)) status = error_memory(e);
+    if (m->task.reconstruct) v->unit = memory_new(m->outputs, sizeof *v->unit);
+    if (!status && !(v->row && v->y && v->values && (v->unit || !m->task.reconstruct)))
+        status = error_memory(e);
+    for (size_t i = 0; v->unit && i < m->outputs; i++)
+        v->unit[i] = model_unit(m, i);
     for (size_t done = 0, chunk; !status && done < n; done += chunk) {
         chunk = model_chunk(m, n - done);
         for (size_t i = 0; i < chunk; i++)
@@ -172,6 +190,7 @@ static int model_evaluate_all(ModelEvaluating *v, const size_t *order, size_t n,
     memory_release(v->row);
     memory_release(v->y);
     memory_release(v->values);
+    memory_release(v->unit);
     return status;
 }
 
@@ -180,7 +199,8 @@ int model_evaluate(const Model *m, const Dataset *d, const size_t *order, size_t
 {
     ModelEvaluating v = {.m = m, .d = d, .metrics = metrics};
     int status = n ? NUDGE_OK : error_set(e, NUDGE_INPUT, "there are no rows; give at least one");
-    if (!status && metrics) status = metrics_begin(metrics, model_metrics(m), m->outputs, m->baseline, e);
+    if (!status && metrics)
+        status = metrics_begin(metrics, model_metrics(m), m->outputs, m->baseline, m->threshold, e);
     if (!status) status = model_loss_adds(m, &v.adds, e);
     if (!status) status = model_evaluate_all(&v, order, n, e);
     if (!status && metrics) status = metrics_end(metrics, e);

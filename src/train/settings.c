@@ -10,10 +10,13 @@ static const SettingKey setting_table[] = {
     {"data", SETTING_FILES, .choices = {"train", "test", "validation"}, .example = "train.csv",
      .help =
          "the rows: a file, or {train: FILE, test: FILE, validation: FILE}; IDX pairs as [images, labels]"},
-    {"target", SETTING_LIST, .example = "species", .help = "the column to predict; by default the last one"},
-    {"task", SETTING_TEXT, .choices = {"classify", "regress", "next"}, .example = "classify",
+    {"target", SETTING_LIST, .example = "species",
+     .help = "the column to predict, or [several]; by default the last one"},
+    {"task", SETTING_TEXT, .choices = {"classify", "regress", "labels", "reconstruct", "next"},
+     .example = "classify",
      .help =
-         "what kind of thing the target is, by default told from its values; next: the next token of a text"},
+         "what kind of thing the target is, by default told from its values; labels: several columns of 0 and 1; "
+         "reconstruct: the inputs themselves; next: the next token of a text"},
     {"ignore", SETTING_LIST, .example = "[id]", .help = "columns to leave out"},
     {"missing", SETTING_LIST, .example = "[\"?\"]",
      .help = "texts that stand for no value, beside NA and the like"},
@@ -86,6 +89,10 @@ static const SettingKey setting_table[] = {
      .help = "the share of the rows that is held out to judge by"},
     {"monitor", SETTING_TEXT, "loss", .example = "accuracy",
      .help = "the validation metric that chooses the best weights"},
+    {"threshold", SETTING_TEXT, .example = "f1",
+     .help =
+         "the probability above which the second of two classes, or a label, is predicted (0.5); f1: the one with the "
+         "best F1 on the validation rows"},
     {"seed", SETTING_INTEGER, "1", .least = 0, .most = SETTING_MOST, .example = "1",
      .help = "where random numbers start"},
     {"dtype", SETTING_TEXT, "float32", .choices = {"float32", "float64"}, .example = "float64",

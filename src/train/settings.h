@@ -28,7 +28,7 @@ typedef struct SettingKey {
     SettingKind kind;
     const char *standard;   /* the default; NULL: decided from the data or by whoever asks */
     double least, most;     /* of a number or an integer */
-    const char *choices[4]; /* the only values of a text, the only names of files; none: any */
+    const char *choices[6]; /* the only values of a text, the only names of files; none: any */
     bool local;             /* about this machine, not about what is learnt: not written into recipes */
     const char *instead;    /* the key whose place it takes, if both are set: the later one counts */
     const char *example;

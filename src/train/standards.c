@@ -86,6 +86,14 @@ static void model_count_targets(const Model *m, const Dataset *d, const size_t *
         share[c] /= all;
 }
 
+/* What a reconstruction is compared with is counted as its errors are. */
+static void model_baseline_units(Model *m, const double *scale)
+{
+    bool fresh = scale && m->task.standardize;
+    for (size_t i = 0; m->task.reconstruct && i < m->outputs; i++)
+        m->baseline[i] /= fresh ? scale[i] : model_unit(m, i);
+}
+
 int model_measure(Model *m, const Dataset *d, const size_t *rows, size_t n, bool standards, Error *e)
 {
     size_t width = m->outputs > m->task.features ? m->outputs : m->task.features;
@@ -97,6 +105,7 @@ int model_measure(Model *m, const Dataset *d, const size_t *rows, size_t n, bool
     else
         model_moments(m, d, rows, n, true, &k, room + 2 * width);
     memcpy(m->baseline, k.mean, m->outputs * sizeof *m->baseline);
+    model_baseline_units(m, standards ? k.scale : NULL);
     if (standards && m->task.standardize) {
         model_standardize(m, NULL, NULL, k.mean, k.scale);
         memset(room, 0, 2 * width * sizeof *room);

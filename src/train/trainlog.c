@@ -14,7 +14,7 @@ enum {
 
 static bool trainlog_has(const Model *m, const MetricsFigure *f)
 {
-    return f->kind == model_metrics(m) && (strcmp(f->name, "auc") != 0 || m->task.classes == 2);
+    return metrics_has(model_metrics(m), m->outputs, f);
 }
 
 /* The names, one after the other in a text, each ended by 0. */

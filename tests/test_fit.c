@@ -621,6 +621,55 @@ static void test_resume_within_an_epoch(void **state)
         "midway", (Ear){.stop_midway = true}, 5);
 }
 
+/* Windows of a text whose states go on from batch to batch: 41 rows in 5 streams, one of which is longer. */
+static Dataset stream_data(void)
+{
+    static int32_t x[41 * 4 + 1];
+    static size_t start[41];
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        x[i] = (int32_t)(i * i / 3 % 5);
+    for (size_t i = 0; i < 41; i++)
+        start[i] = 4 * i;
+    return (Dataset){.rows = 41,
+                     .features = 4,
+                     .targets = 4,
+                     .x_type = DATA_I32,
+                     .t_type = DATA_I32,
+                     .x = x,
+                     .t = x + 1,
+                     .start = start,
+                     .classes = 5,
+                     .vocabulary = 5,
+                     .next = true,
+                     .stream = true,
+                     .ordered = true,
+                     .x_rank = 1,
+                     .x_shape = {4}};
+}
+
+static void test_resume_of_carried_states(void **state)
+{
+    (void)state;
+    Dataset d = stream_data();
+    expect_resumed(
+        &d,
+        "net=embedding(vocabulary, 3) lstm(4, carry=true) dense(classes) epochs=3 batch=5 optimizer=adam log=2 validation=.1",
+        "carried", (Ear){.stop_midway = true}, 5);
+}
+
+static void test_streams(void **state)
+{
+    static const size_t wanted[] = {0, 3, 6, 1, 4, 7, 2, 5, 8};
+    (void)state;
+    for (size_t i = 0; i < 9; i++)
+        assert_int_equal(dataset_stream(9, 3, i), wanted[i]);
+    for (size_t i = 0; i < 8; i++) /* 0 1 2, 3 4 5, 6 7 */
+        assert_int_equal(dataset_stream(8, 3, i), wanted[i]);
+    static const size_t last[] = {0, 3, 5, 1, 4, 6, 2}; /* 0 1 2, 3 4, 5 6 */
+    for (size_t i = 0; i < 7; i++)
+        assert_int_equal(dataset_stream(7, 3, i), last[i]);
+}
+
 static void test_resume_of_a_finished_run(void **state)
 {
     (void)state;
@@ -827,6 +876,8 @@ int main(void)
         cmocka_unit_test(test_run_directory),
         cmocka_unit_test(test_log_changes_nothing),
         cmocka_unit_test(test_resume_is_as_never_stopped),
+        cmocka_unit_test(test_resume_of_carried_states),
+        cmocka_unit_test(test_streams),
         cmocka_unit_test(test_resume_within_an_epoch),
         cmocka_unit_test(test_resume_of_a_finished_run),
         cmocka_unit_test(test_resume_with_other_rows),

@@ -324,7 +324,7 @@ static void test_carry(void **state)
     check_carry("lstm", 2);
 }
 
-/* A model's batches have many sizes, and its memory one. */
+/* Rows of an array are samples of their own. */
 static void test_carry_refused(void **state)
 {
     static const float x[40 * 4], t[40];
@@ -334,7 +334,7 @@ static void test_carry_refused(void **state)
         nudge_new(&m, 4, "reshape(-1, 4, 1) lstm(3, carry=true, sequence=false) dense(1)", "loss=mse");
     if (!status) status = nudge_fit(m, x, t, 40, "epochs=1");
     assert_int_equal(status, NUDGE_INPUT);
-    if (!strstr(nudge_message(m, status), "a place for each row of a batch"))
+    if (!strstr(nudge_message(m, status), "carry=true hands a state from window to window of one text"))
         fail_msg("%s", nudge_message(m, status));
     nudge_free(m);
 }

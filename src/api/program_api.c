@@ -68,7 +68,7 @@ static int program_tensors(nudge_graph *g)
 {
     for (size_t i = 0; i < g->graph->leaves && !g->error.status; i++) {
         const Node *n = g->graph->leaf[i];
-        if (n->leaf->role != ROLE_PARAMETER && n->leaf->role != ROLE_STATE) continue;
+        if (!role_kept(n->leaf->role)) continue;
         if (store_find(&g->store, n->leaf->name)) continue;
         Tensor *t = store_add(&g->store, n->leaf->name, n->leaf->role, n->shape, &g->error);
         if (t && n->leaf->initial) program_draw(g, n, t->value);

@@ -134,6 +134,12 @@ void dataset_shuffle(size_t *order, size_t n, uint64_t seed, uint64_t epoch)
     dataset_permute(order, n, seed ^ hash_string("shuffle"), epoch);
 }
 
+size_t dataset_stream(size_t n, size_t streams, size_t i)
+{
+    size_t each = n / streams, longer = n % streams, stream = i % streams;
+    return stream * each + (stream < longer ? stream : longer) + i / streams;
+}
+
 void dataset_slide(Dataset *view, const Dataset *d, uint64_t seed, uint64_t epoch)
 {
     *view = *d;

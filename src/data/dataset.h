@@ -24,6 +24,7 @@ typedef struct Dataset {
     bool next;                      /* t: the tokens that come next */
     const size_t
         *start;   /* [rows]: the element of x, and of t, where a row begins; NULL: one after the other */
+    bool stream;  /* a row goes on where the one before it ends: windows of one text */
     bool ordered; /* rows follow each other in time: the last ones are held out, not random ones */
     size_t slide; /* in training, rows may begin up to so many elements earlier */
     int x_rank;
@@ -53,6 +54,10 @@ int dataset_split(const Dataset *d, double fraction, uint64_t seed, size_t *orde
 
 /* Shuffles order[0..n) for an epoch. What comes out depends on what went in, seed and epoch only. */
 void dataset_shuffle(size_t *order, size_t n, uint64_t seed, uint64_t epoch);
+
+/* The i-th of n rows when they are read as so many streams side by side, each a run of rows, of lengths that differ by at
+ * most one, the longer ones first. A batch has the next row of each stream; the last one may lack the shorter ones. */
+size_t dataset_stream(size_t n, size_t streams, size_t i);
 
 /* *view is the dataset with its rows begun earlier by what an epoch draws from `slide`; the same without. */
 void dataset_slide(Dataset *view, const Dataset *d, uint64_t seed, uint64_t epoch);

@@ -204,6 +204,7 @@ int textrows_make(Dataset *d, const Tokens *k, const TokenList *text, const Text
                    .classes = k->count,
                    .vocabulary = k->count,
                    .next = true,
+                   .stream = how->every && !how->lines,
                    .ordered = true,
                    .x_rank = 1,
                    .x_shape = {how->context}};

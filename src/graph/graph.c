@@ -201,7 +201,7 @@ Node *graph_leaf(Graph *g, Role role, const char *name, Type type, Shape shape, 
 
 void graph_assign(Graph *g, Node *leaf, Node *value)
 {
-    if (leaf->op != OP_leaf || (leaf->leaf->role != ROLE_PARAMETER && leaf->leaf->role != ROLE_STATE))
+    if (leaf->op != OP_leaf || !role_kept(leaf->leaf->role))
         graph_raise(g, g->origin, "only a parameter or state can be assigned");
     value = graph_conform(g, value, leaf->shape);
     if (value->type != leaf->type)

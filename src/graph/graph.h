@@ -40,9 +40,16 @@ typedef enum Role {
     ROLE_DATA,      /* given at each call: a batch, targets */
     ROLE_PARAMETER, /* learnt; shared by all graphs of a model under its path */
     ROLE_STATE,     /* kept from step to step: moments, running statistics */
-    ROLE_SCALAR,    /* a number given at each call, of type scalar: t, lr, seed */
-    ROLE_PLACE      /* stands for an argument in the body of a call or loop */
+    ROLE_CARRIED, /* likewise, but of each row of a batch [rows, ..], which goes on where it was in the last one */
+    ROLE_SCALAR, /* a number given at each call, of type scalar: t, lr, seed */
+    ROLE_PLACE   /* stands for an argument in the body of a call or loop */
 } Role;
+
+/* Whether its value is kept between steps. */
+static inline bool role_kept(Role role)
+{
+    return role == ROLE_PARAMETER || role == ROLE_STATE || role == ROLE_CARRIED;
+}
 
 typedef struct Leaf {
     Role role;

@@ -4,6 +4,7 @@
 
 #include "base/philox.h"
 #include "jobs/judged.h"
+#include "train/carried.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,9 @@ typedef struct Sampling {
     size_t top, length; /* top 0: all tokens */
     uint64_t seed;
     TokenList seen; /* the text so far; of a model of lines, the line so far, after a line end */
+    Model *single;  /* the model token by token, if it carries states; else NULL */
+    Carried carry;  /* where the text so far has left it; reads seen.id[fed..] next */
+    size_t fed;
     int32_t *x;     /* [context] */
     double *y;      /* [width] */
     double *sorted; /* [outputs] */
@@ -101,10 +105,21 @@ static int sample_end_line(Sampling *s)
 
 /* ---- What comes next --------------------------------------------------------------------------------------- */
 
+/* The tokens that are new, one after the other; a state knows of those before. */
+static int sample_feed(Sampling *s, double **probability)
+{
+    int status = NUDGE_OK;
+    for (; s->fed < s->seen.count && !status; s->fed++)
+        status = model_follow(s->single, &s->carry, s->seen.id + s->fed, s->y, s->job->error);
+    *probability = s->y;
+    return status;
+}
+
 /* The model's probabilities for the next token. Behind the text so far, where it is shorter than the context, stands what
  * the net does not look at; a net that tells one token only has line ends before the text. */
 static int sample_ask(Sampling *s, double **probability)
 {
+    if (s->single) return sample_feed(s, probability);
     const Model *m = s->judged.model;
     size_t context = m->task.features, seen = s->seen.count < context ? s->seen.count : context;
     bool every = m->task.positions > 1;
@@ -195,7 +210,10 @@ static int sample_open(Sampling *s)
     s->x = memory_new(m->task.features, sizeof *s->x);
     s->y = memory_new(model_width(m), sizeof *s->y);
     s->sorted = memory_new(m->outputs, sizeof *s->sorted);
-    return s->x && s->y && s->sorted ? NUDGE_OK : error_memory(job->error);
+    if (!s->x || !s->y || !s->sorted) return error_memory(job->error);
+    if (!model_carries(m)) return NUDGE_OK;
+    status = model_narrow(m, 1, &s->single, job->error);
+    return status ? status : carried_open(&s->carry, s->single, 1, job->error);
 }
 
 /* The prompt is the beginning of the text. Without one it begins after a line end, as every line does. */
@@ -235,6 +253,8 @@ int job_sample(Job *job)
     if (!status) status = sample_open(&s);
     if (!status) status = sample_run(&s);
     memory_release(s.seen.id);
+    carried_close(&s.carry);
+    model_free(s.single);
     memory_release(s.x);
     memory_release(s.y);
     memory_release(s.sorted);

@@ -7,6 +7,7 @@
 #include "jobs/paths.h"
 #include "jobs/recipe.h"
 #include "jobs/rundir.h"
+#include "train/carried.h"
 #include "train/fit.h"
 #include "train/footprint.h"
 #include <math.h>
@@ -147,7 +148,8 @@ static void train_print_text(const Training *t, Text *out)
     train_print_some(out, d->list.count, "token", "tokens");
     text_print(out, ", %zu different (%s) · ", d->tokens.count, settings_text(&t->settings, "tokens"));
     train_print_some(out, t->data.rows.rows, "row", "rows");
-    text_print(out, " of %zu · %s: next", d->context, d->lines ? "line by line" : "one text");
+    text_print(out, " of %zu · %s%s: next", d->context, d->lines ? "line by line" : "one text",
+               model_carries(t->model) ? ", whose state is carried on" : "");
 }
 
 /* "60,000 images of 28x28" */

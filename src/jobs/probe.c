@@ -108,6 +108,13 @@ int probe_owner(const Network *n, const char *path)
 static void probe_room(void *context)
 {
     Probe *p = context;
+    const Graph *g = p->network->graph;
+    size_t carried = 1;
+    for (size_t i = 0; i < g->leaves; i++) {
+        size_t size = (size_t)shape_size(g->leaf[i]->shape);
+        if (g->leaf[i]->leaf->role == ROLE_CARRIED && size > carried) carried = size;
+    }
+    p->fresh = arena_new(&p->arena, carried, sizeof(double));
     for (size_t i = 0; i < p->outputs; i++) {
         p->output[i].memory = arena_new(&p->arena, p->output[i].size + 1, sizeof(double));
         p->output[i].value = arena_new(&p->arena, p->output[i].size + 1, sizeof(double));
@@ -144,6 +151,7 @@ static void *probe_memory(const Probe *p, const Slot *s)
         if (!strcmp(p->output[i].name, s->name)) return p->output[i].memory;
     for (size_t i = 0; s->role == ROLE_DATA && i < sizeof data / sizeof *data; i++)
         if (!strcmp(data[i].name, s->name)) return data[i].memory;
+    if (s->role == ROLE_CARRIED) return p->fresh;
     const Tensor *t = store_find(&p->model->store, s->name);
     return t ? t->value : NULL;
 }

@@ -33,6 +33,7 @@ typedef struct Probe {
     Workspace *workspace;
     ProbeOutput *output;
     size_t outputs, room;
+    void *fresh; /* zeros: what carried states begin as */
 } Probe;
 
 /* The network of a training step of the model for rows row[0..n) of the dataset; data NULL: nothing can be run. After

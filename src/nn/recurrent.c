@@ -38,11 +38,11 @@ const Definition nn_recurrent[] = {
      "kind == lstm ? lstm_steps(z, w, s, s, m)[0:2] : kind == gru ? gru_steps(z, w, s, b, m) : rnn_steps(z, w, s, act, m)",
      NULL, "one direction from zero: all outputs, and the last", 0},
     {"helper",
-     "lstm_carried(z[t, n, g], w[g, h], m, layer | s as hidden_l(layer)[n, h] = 0, c as cell_l(layer)[n, h] = 0): "
+     "lstm_carried(z[t, n, g], w[g, h], m, layer | s as hidden_l(layer)[n, h] = 0 carried, c as cell_l(layer)[n, h] = 0 carried): "
      "y, last, cell = lstm_steps(z, w, s, c, m); s <- last; c <- cell; y, last",
      NULL, "lstm from the state of the step before", 0},
     {"helper",
-     "hidden_carried(z[t, n, g], w[g, h], b, kind, act, m, layer | s as hidden_l(layer)[n, h] = 0): "
+     "hidden_carried(z[t, n, g], w[g, h], b, kind, act, m, layer | s as hidden_l(layer)[n, h] = 0 carried): "
      "y, last = kind == gru ? gru_steps(z, w, s, b, m) : rnn_steps(z, w, s, act, m); s <- last; y, last",
      NULL, "gru or rnn from the state of the step before", 0},
 
@@ -100,8 +100,8 @@ const Definition nn_recurrent[] = {
      "recurrent(x, h, rnn, layers, bidirectional, sequence, bias, dropout, carry, act)",
      NULL,
      "s = act(x @ weight_ih' + bias_ih + s @ weight_hh' + bias_hh) along t (Elman 1990); at padding s stays as it is; "
-     "sequence=false gives the last s; dropout between layers; carry: the state goes on to the next step of training, "
-     "whose batch must have the same size",
+     "sequence=false gives the last s; dropout between layers; carry: each row of a batch begins with the "
+     "state in which the row before it ended, through which no gradient flows",
      0},
     {"layer",
      "gru(x[n, t, d], h, layers=1, bidirectional=false, sequence=true, bias=true, dropout=0, carry=false): "

@@ -313,7 +313,7 @@ void evaluation_bind(Evaluation *e, const char *name, int64_t size, const char *
 static Node *evaluation_newest(Evaluation *e, Node *leaf)
 {
     const Graph *g = e->graph;
-    for (size_t i = 0; leaf->leaf->role == ROLE_STATE && i < g->assignments; i++)
+    for (size_t i = 0; leaf->leaf->role != ROLE_PARAMETER && i < g->assignments; i++)
         if (g->assignment[i].leaf == leaf) return g->assignment[i].value;
     return leaf;
 }

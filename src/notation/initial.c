@@ -74,8 +74,8 @@ Node *initial_leaf(Evaluation *e, const Row *row, const Decl *decl, Scope *home)
     Shape s = decl_shape(&in, decl);
     const char *name = path_join(e, e->path, decl_path(&in, decl));
     e->graph->origin = before;
-    return graph_leaf(e->graph, decl->state ? ROLE_STATE : ROLE_PARAMETER, name, TYPE_REAL, s,
-                      initial_keep(e, row, decl, home));
+    Role role = decl->carried ? ROLE_CARRIED : decl->state ? ROLE_STATE : ROLE_PARAMETER;
+    return graph_leaf(e->graph, role, name, TYPE_REAL, s, initial_keep(e, row, decl, home));
 }
 
 /* ---- First values ---- */

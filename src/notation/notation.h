@@ -17,7 +17,8 @@
  *   row    = name "(" [inputs] {"," hyper} ["|" decl {"," decl}] ")" ":" text
  *   inputs = name ["[" dims "]"] {"," ...}         binds or checks names of dimensions as constants
  *   hyper  = name "=" expr | name                  a name without value after the inputs must be given
- *   decl   = name ["as" path] "[" dims "]" ("~" initialiser | "=" expr)     parameters, or states where `<-` is used
+ *   decl   = name ["as" path] "[" dims "]" ("~" initialiser | "=" expr) ["carried"]
+ *                                                  parameters, or states where `<-` is used; carried: of each row of a batch
  *   path   = name ["(" expr ")" [name]]            as weight_ih_l(layer): a number in a parameter's name
  *   net    = layer {layer}                         layer = name ["(" args ")"]
  *

@@ -582,6 +582,11 @@ static void row_decl(Parser *p, Row *row)
     lexer_next(&p->lexer);
     if (d.drawn && parser_kind(p) != TOKEN_NAME) parser_expected(p, "the name of an initialiser");
     d.value = d.drawn ? syntax_layer(p) : syntax_expression(p);
+    int at = p->lexer.token.at;
+    if ((d.carried = parser_word(p, "carried"))) lexer_next(&p->lexer);
+    bool zero = !d.drawn && d.value->kind == SYNTAX_NUMBER && d.value->number == 0;
+    if (d.carried && !zero)
+        lexer_raise(&p->lexer, at, "a carried state begins as 0; write %s[..] = 0 carried", d.name);
     row->decl[row->decls++] = d;
 }
 

@@ -64,7 +64,8 @@ typedef struct Decl { /* a parameter of a layer, or a state */
         *number; /* stands in files after path and before ending: weight_ih_l(layer)_reverse; or NULL */
     const char *ending;
     int at;
-    bool state; /* the text assigns it by <- */
+    bool state;   /* the text assigns it by <- */
+    bool carried; /* likewise, and each row of a batch has its own */
     int dims;
     const Syntax **dim;
     bool drawn; /* `value` is an initialiser, after ~ */

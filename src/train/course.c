@@ -1,10 +1,12 @@
 /* course.c: see course.h. */
 #include "train/course.h"
 
+#include "train/carried.h"
+
 #include <math.h>
 #include <string.h>
 
-enum { COURSE_BATCH = 32, COURSE_EPOCHS = 100 };
+enum { COURSE_EPOCHS = 100 };
 
 static bool course_driven(const Course *c)
 {
@@ -30,9 +32,8 @@ static int course_drive(Course *c, Error *e)
 
 static void course_batch(Course *c)
 {
-    const Settings *s = &c->m->settings;
-    int64_t batch = settings_is_set(s, "batch") ? settings_integer(s, "batch") : COURSE_BATCH;
-    c->batch_rows = (uint64_t)batch < c->rows ? (size_t)batch : c->rows;
+    size_t batch = model_batch(c->m);
+    c->batch_rows = batch < c->rows ? batch : c->rows;
 }
 
 static void course_length(Course *c)
@@ -86,7 +87,8 @@ static int course_balance(Course *c, Error *e)
 static int course_prepare(Course *c, Error *e)
 {
     Model *m = c->m;
-    int status = course_drive(c, e);
+    int status = carried_suits(m, c->data, e);
+    if (!status) status = course_drive(c, e);
     course_length(c);
     if (!status) status = course_balance(c, e);
     if (!status) status = augment_open(&c->augment, m, c->data, c->batch_rows, e);
@@ -102,6 +104,7 @@ int course_open(Course *c, Model *m, const Dataset *data, const size_t *order, s
     c->seed = (uint64_t)settings_integer(s, "seed");
     c->shuffle = settings_flag(s, "shuffle");
     c->scheduled = strcmp(settings_text(s, "schedule"), "constant") != 0;
+    c->carries = model_carries(m);
     course_batch(c);
     int status = course_prepare(c, e);
     c->turn = memory_new(rows, sizeof *c->turn);
@@ -144,11 +147,25 @@ void course_begin(Course *c, const Progress *p)
         c->steps = p->step + (c->epochs > p->epoch ? (c->epochs - p->epoch) * each - done : 0);
 }
 
+static void course_turn(Course *c, uint64_t epoch)
+{
+    for (size_t i = 0; i < c->rows; i++)
+        c->turn[i] = c->order[c->carries ? dataset_stream(c->rows, c->batch_rows, i) : i];
+    if (c->shuffle && !c->carries) dataset_shuffle(c->turn, c->rows, c->seed, epoch);
+}
+
+/* Streams begin anew with each epoch. */
+static void course_clear(const Store *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (s->list[i]->role == ROLE_CARRIED) tensor_fill(s, s->list[i], 0);
+}
+
 void course_take(Course *c, const Progress *p)
 {
+    if (c->carries && !p->row) course_clear(&c->m->store);
     if (c->turned != p->epoch + 1) {
-        memcpy(c->turn, c->order, c->rows * sizeof *c->turn);
-        if (c->shuffle) dataset_shuffle(c->turn, c->rows, c->seed, p->epoch);
+        course_turn(c, p->epoch);
         dataset_slide(&c->view, c->data, c->seed, p->epoch);
         if (c->weight) c->view.weight = c->weight;
         c->turned = p->epoch + 1;

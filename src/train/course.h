@@ -24,6 +24,7 @@ typedef struct Course {
     size_t rows, batch_rows;
     uint64_t epochs, steps; /* in all */
     bool shuffle, scheduled, adds;
+    bool carries; /* the rows are read as streams, one for each row of a batch, and states go on along them */
     uint64_t seed;
     Dataset view; /* of the data, as epoch `turned` - 1 has it */
     size_t *turn; /* the rows in the order of epoch `turned` - 1; 0: of none */

@@ -4,12 +4,15 @@
 
 #include "base/philox.h"
 #include "train/batch.h"
+#include "train/carried.h"
 #include "train/checkpoint.h"
 #include "train/programs.h"
 
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { MODEL_BATCH = 32 };
 
 /* ---- First values ---- */
 
@@ -85,7 +88,7 @@ static int model_initialise(Model *m, Blueprint *b, const Node *const *leaf, Ten
 
 static bool model_keeps(const Node *leaf)
 {
-    return leaf->leaf->role == ROLE_PARAMETER || leaf->leaf->role == ROLE_STATE;
+    return role_kept(leaf->leaf->role);
 }
 
 /* What preprocessing divides by starts as 1, what it subtracts as 0. */
@@ -106,8 +109,12 @@ static int model_grow(Model *m, Blueprint *b, const Network *n, Error *e)
     for (size_t i = 0; !status && i < g->leaves; i++) {
         const Node *l = g->leaf[i];
         if (!model_keeps(l) || store_find(&m->store, l->leaf->name)) continue;
-        Tensor *t = store_add(&m->store, l->leaf->name, l->leaf->role, l->shape, e);
+        Shape shape = l->shape;
+        bool carried = l->leaf->role == ROLE_CARRIED; /* begins as zeros, for a whole batch */
+        if (carried) shape.dim[0] = (int64_t)model_batch(m);
+        Tensor *t = store_add(&m->store, l->leaf->name, l->leaf->role, shape, e);
         if (!t) status = e->status;
+        if (carried) continue;
         if (t && !l->leaf->initial) model_fill(&m->store, t);
         if (t && l->leaf->initial) leaf[count] = l, tensor[count++] = t;
     }
@@ -266,6 +273,39 @@ int model_clone(const Model *m, Model **copy, Error *e)
     return status;
 }
 
+static int model_check_narrow(const Model *m, const Model *narrow, Error *e)
+{
+    for (size_t i = 0; i < narrow->store.count; i++) {
+        const Tensor *t = narrow->store.list[i], *whole = store_find(&m->store, t->name);
+        if (tensor_in(t, STORE_MODEL) && !(whole && shape_equal(whole->shape, t->shape)))
+            return error_set(
+                e, NUDGE_INPUT,
+                "the net has another %s for %zu tokens at once than for %zu, so it cannot go on token by "
+                "token; leave out what depends on the context",
+                t->name, narrow->task.features, m->task.features);
+    }
+    return NUDGE_OK;
+}
+
+int model_narrow(const Model *m, size_t features, Model **narrow, Error *e)
+{
+    Settings settings;
+    Task task = m->task;
+    *narrow = NULL;
+    task.features = task.positions = features;
+    int status = settings_copy(&settings, &m->settings, e);
+    if (status) return status;
+    status = settings_set(&settings, "init", "", "clone", e); /* the weights come from m */
+    if (!status) status = model_new(narrow, &settings, &task, e);
+    settings_free(&settings);
+    if (!status) status = model_check_narrow(m, *narrow, e);
+    if (!status) store_assign(&(*narrow)->store, &m->store);
+    if (!status) return NUDGE_OK;
+    model_free(*narrow);
+    *narrow = NULL;
+    return status;
+}
+
 /* ---- Notes ---- */
 
 const char *model_note(const Model *m, const char *key)
@@ -391,7 +431,7 @@ int model_restart(Model *m, Error *e)
     int status = n ? NUDGE_OK : e->status;
     if (n) {
         programs_drop(m->programs, MODE_TRAIN);
-        store_drop_optimizer(&m->store);
+        store_drop_training(&m->store);
         store_free(&m->backup);
         m->steps = 0;
         m->drops = 0;
@@ -419,6 +459,12 @@ Task task_of(const Dataset *d, bool standardize)
                   .labels = d->labels,
                   .reconstruct = d->reconstruct,
                   .standardize = standardize && d->x_type != DATA_U8 && (!d->vocabulary || !d->classes)};
+}
+
+size_t model_batch(const Model *m)
+{
+    return settings_is_set(&m->settings, "batch") ? (size_t)settings_integer(&m->settings, "batch")
+                                                  : MODEL_BATCH;
 }
 
 DataType model_real(const Model *m)

@@ -63,6 +63,7 @@ void model_undo(Model *m, Settings *before);
 /* Back to step 0, with a fresh optimizer. */
 int model_restart(Model *m, Error *e);
 
+size_t model_batch(const Model *m); /* rows of an update, as the settings say */
 DataType model_real(const Model *m);
 DataType model_input(const Model *m);                    /* what the net takes: reals, bytes or tokens */
 size_t model_columns(const Model *m);                    /* numbers in a row of t: 1 for class numbers */

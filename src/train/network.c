@@ -375,9 +375,28 @@ static bool network_lists(const Building *n, const Node *y)
     return y->type == TYPE_REAL && (y->shape.rank == 2 || each) && y->shape.dim[0] == (int64_t)n->k->rows;
 }
 
+static void network_check_carried(Building *n)
+{
+    for (size_t i = 0; i < n->g->leaves; i++) {
+        const Node *leaf = n->g->leaf[i];
+        if (leaf->leaf->role != ROLE_CARRIED) continue;
+        if (n->parts > 1)
+            error_raise(
+                &n->b->error, NUDGE_INPUT,
+                "%s: each row of a batch carries its own %s, which micro would mix up; leave micro or carry out",
+                network_title(n, "micro"), leaf->leaf->name);
+        if (!leaf->shape.rank || leaf->shape.dim[0] != (int64_t)n->k->rows)
+            error_raise(
+                &n->b->error, NUDGE_INPUT,
+                "%s: %s is carried by each row of a batch, but is %s for %zu rows; its first axis is that of the rows",
+                network_title(n, "net"), leaf->leaf->name, shape_text(&n->g->arena, leaf->shape), n->k->rows);
+    }
+}
+
 static void network_check(Building *n)
 {
     const Node *y = n->n->output;
+    network_check_carried(n);
     network_check_targets(n);
     if (n->b->task.reconstruct) {
         network_check_loss(n);

@@ -1,5 +1,6 @@
 /* predict.c: what is done with a model: predicting, evaluating, one update. The calls are in model.h. */
 #include "train/batch.h"
+#include "train/carried.h"
 #include "train/model.h"
 #include "train/programs.h"
 
@@ -48,6 +49,8 @@ typedef struct ModelPredicting {
     char *y;
     DataType y_type;
     void *in, *out; /* of the program's types; NULL where the caller's memory serves */
+    Carried *carry;
+    bool follows; /* rows go on where those of the call before ended; else each is a beginning */
 } ModelPredicting;
 
 static int model_predict_chunk(const ModelPredicting *p, size_t rows, Error *e)
@@ -60,17 +63,19 @@ static int model_predict_chunk(const ModelPredicting *p, size_t rows, Error *e)
     if (p->in) data_convert(p->in, model_input(m), p->x, p->x_type, features);
     run_bind(&r, RUN_X, p->in ? p->in : (const void *)p->x);
     run_bind(&r, RUN_Y, p->out ? p->out : (void *)p->y);
+    if (!p->follows) carried_clear(p->carry);
+    carried_bind(p->carry, &r);
     run_go(&r);
     run_end(&r);
     if (p->out) data_convert(p->y, p->y_type, p->out, model_real(m), outputs);
     return NUDGE_OK;
 }
 
-int model_predict(const Model *m, const void *x, DataType x_type, size_t rows, void *y, DataType y_type,
-                  Error *e)
+static int model_predict_all(ModelPredicting *predicting, size_t rows, Error *e)
 {
-    DataType in = model_input(m);
-    ModelPredicting p = {m, x, x_type, y, y_type, NULL, NULL};
+    ModelPredicting p = *predicting;
+    const Model *m = p.m;
+    DataType in = model_input(m), x_type = p.x_type, y_type = p.y_type;
     size_t room = rows ? model_chunk(m, rows) : 0, x_row = m->task.features * data_size(x_type);
     if (in != x_type) p.in = memory_new(room, m->task.features * data_size(in));
     if (model_real(m) != y_type) p.out = memory_new(room, model_width(m) * data_size(model_real(m)));
@@ -87,6 +92,23 @@ int model_predict(const Model *m, const void *x, DataType x_type, size_t rows, v
     return status;
 }
 
+int model_predict(const Model *m, const void *x, DataType x_type, size_t rows, void *y, DataType y_type,
+                  Error *e)
+{
+    Carried carry;
+    int status = carried_open(&carry, m, rows ? model_chunk(m, rows) : 0, e);
+    ModelPredicting p = {.m = m, .x = x, .x_type = x_type, .y = y, .y_type = y_type, .carry = &carry};
+    if (!status) status = model_predict_all(&p, rows, e);
+    carried_close(&carry);
+    return status;
+}
+
+int model_follow(const Model *m, Carried *carry, const int32_t *x, double *y, Error *e)
+{
+    ModelPredicting p = {m, (const char *)x, DATA_I32, (char *)y, DATA_F64, NULL, NULL, carry, true};
+    return model_predict_all(&p, carry->rows, e);
+}
+
 /* ---- Evaluating ---- */
 
 typedef struct ModelEvaluating {
@@ -99,6 +121,9 @@ typedef struct ModelEvaluating {
     double *unit;   /* of each output, or NULL */
     double loss, weight;
     bool adds;
+    size_t
+        streams; /* rows that are read side by side, each with a state that goes on; 0: rows are beginnings */
+    Carried carry;
     Metrics *metrics;
 } ModelEvaluating;
 
@@ -157,6 +182,8 @@ static int model_evaluate_chunk(ModelEvaluating *v, size_t rows, Error *e)
     batch_take(&v->batch, m, v->d, v->row, rows);
     batch_bind(&v->batch, &r);
     run_bind(&r, RUN_Y, v->y);
+    if (!v->streams) carried_clear(&v->carry);
+    carried_bind(&v->carry, &r);
     run_bind(&r, RUN_LOSS, result);
     run_go(&r);
     run_end(&r);
@@ -167,11 +194,26 @@ static int model_evaluate_chunk(ModelEvaluating *v, size_t rows, Error *e)
     return NUDGE_OK;
 }
 
+/* As many streams as in training, and no more than there are rows. */
+static size_t model_streams(const Model *m, const Dataset *d, size_t n)
+{
+    size_t batch = model_batch(m);
+    return !model_carries(m) || !d->stream ? 0 : batch < n ? batch : n;
+}
+
+static size_t model_evaluate_next(const ModelEvaluating *v, size_t rows)
+{
+    if (!v->streams) return model_chunk(v->m, rows);
+    return v->streams < rows ? v->streams : rows;
+}
+
 static int model_evaluate_all(ModelEvaluating *v, const size_t *order, size_t n, Error *e)
 {
     const Model *m = v->m;
-    size_t room = model_chunk(m, n);
-    int status = batch_new(&v->batch, m, room, v->d->weight != NULL, e);
+    v->streams = model_streams(m, v->d, n);
+    size_t room = model_evaluate_next(v, n);
+    int status = carried_open(&v->carry, m, room, e);
+    if (!status) status = batch_new(&v->batch, m, room, v->d->weight != NULL, e);
     v->row = memory_new(room, sizeof *v->row);
     v->y = memory_new(room, model_width(m) * data_size(model_real(m)));
     v->values = memory_new(2 * m->outputs, sizeof *v->values);
@@ -181,12 +223,15 @@ static int model_evaluate_all(ModelEvaluating *v, const size_t *order, size_t n,
     for (size_t i = 0; v->unit && i < m->outputs; i++)
         v->unit[i] = model_unit(m, i);
     for (size_t done = 0, chunk; !status && done < n; done += chunk) {
-        chunk = model_chunk(m, n - done);
-        for (size_t i = 0; i < chunk; i++)
-            v->row[i] = order ? order[done + i] : done + i;
+        chunk = model_evaluate_next(v, n - done);
+        for (size_t i = 0; i < chunk; i++) {
+            size_t at = v->streams ? dataset_stream(n, v->streams, done + i) : done + i;
+            v->row[i] = order ? order[at] : at;
+        }
         status = model_evaluate_chunk(v, chunk, e);
     }
     batch_free(&v->batch);
+    carried_close(&v->carry);
     memory_release(v->row);
     memory_release(v->y);
     memory_release(v->values);

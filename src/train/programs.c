@@ -280,28 +280,50 @@ static Program *programs_plan(Programs *p, Graph *g, int outputs, const PlanOutp
     return program;
 }
 
-/* The store's memory is what a program works on, so each tensor must have the shape that the program knows. A state that
- * a layer makes for each row of a batch has it for one size of batch only. */
-static int programs_check(const Programs *p, const Graph *g, size_t rows, Error *e)
+/* The store's memory is what a program works on, so each tensor must have the shape that the program knows, but for the rows
+ * of what is carried: a smaller batch has the first of them. */
+static bool programs_holds(const Tensor *t, const Node *leaf)
+{
+    Shape here = t->shape, there = leaf->shape;
+    if (t->role == ROLE_CARRIED && here.rank == there.rank && there.dim[0] <= here.dim[0])
+        here.dim[0] = there.dim[0];
+    return shape_equal(here, there);
+}
+
+static int programs_check(const Programs *p, const Graph *g, Error *e)
 {
     for (size_t i = 0; i < g->leaves; i++) {
         const Leaf *l = g->leaf[i]->leaf;
-        bool kept = l->role == ROLE_PARAMETER || l->role == ROLE_STATE;
-        const Tensor *t = kept ? store_find(p->store, l->name) : NULL;
-        if (t && !shape_equal(t->shape, g->leaf[i]->shape))
+        const Tensor *t = role_kept(l->role) ? store_find(p->store, l->name) : NULL;
+        if (!t || programs_holds(t, g->leaf[i])) continue;
+        long long rows = g->leaf[i]->shape.rank ? g->leaf[i]->shape.dim[0] : 1,
+                  room = t->shape.rank ? t->shape.dim[0] : 1;
+        if (t->role == ROLE_CARRIED)
             return error_set(
                 e, NUDGE_INPUT,
-                "%s has a place for each row of a batch, so it cannot go on with one of %zu rows; leave "
-                "out what keeps a state from batch to batch, such as carry=true",
-                l->name, rows);
+                "%s has a place for each of %lld rows of a batch, so it cannot go on with %lld; set batch=%lld, or "
+                "leave out what carries a state from batch to batch, such as carry=true",
+                l->name, room, rows, rows);
+        return error_set(
+            e, NUDGE_INPUT,
+            "%s has another shape for a batch of another size; the sizes of a state are those of the net, unless it "
+            "is carried",
+            l->name);
     }
     return NUDGE_OK;
+}
+
+static bool programs_carry(const Graph *g)
+{
+    for (size_t i = 0; i < g->leaves; i++)
+        if (g->leaf[i]->leaf->role == ROLE_CARRIED) return true;
+    return false;
 }
 
 static Program *programs_compile(Programs *p, const Binding *k, Error *e)
 {
     Network *n = network_build(&p->blueprint, k, e);
-    if (n && programs_check(p, n->graph, k->rows, e)) {
+    if (n && k->mode == MODE_TRAIN && programs_check(p, n->graph, e)) {
         network_free(n);
         return NULL;
     }
@@ -315,7 +337,8 @@ static Program *programs_compile(Programs *p, const Binding *k, Error *e)
     int outputs = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i].node) output[outputs++] = all[i];
-    Program *program = programs_plan(p, n->graph, outputs, output, k->mode == MODE_TRAIN, e);
+    bool assignments = k->mode == MODE_TRAIN || programs_carry(n->graph);
+    Program *program = programs_plan(p, n->graph, outputs, output, assignments, e);
     size_t graph = arena_bytes(&n->graph->arena);
     if (graph > p->built) p->built = graph;
     network_free(n);
@@ -374,8 +397,7 @@ static void run_bind_store(Workspace *w, const Store *store)
 {
     const Program *p = w->program;
     for (int i = SLOT_FIRST; i < p->slots; i++) {
-        bool kept =
-            !p->slot[i].output && (p->slot[i].role == ROLE_PARAMETER || p->slot[i].role == ROLE_STATE);
+        bool kept = !p->slot[i].output && role_kept(p->slot[i].role);
         const Tensor *t = kept ? store_find(store, p->slot[i].name) : NULL;
         if (t) w->slot[i] = t->value;
     }
@@ -414,6 +436,7 @@ int run_begin(Run *r, Programs *p, const Binding *k, Error *e)
 int run_open(Run *r, Programs *p, Graph *g, int outputs, const PlanOutput *output, Error *e)
 {
     *r = (Run){0};
+    if (programs_check(p, g, e)) return e->status;
     Compiled *c = memory_zero(1, sizeof *c);
     if (!c) return error_memory(e);
     c->alone = true;
@@ -457,6 +480,12 @@ void run_bind(Run *r, RunSlot slot, const void *memory)
 {
     int i = r->compiled->slot[slot];
     if (i >= 0) r->workspace->slot[i] = (void *)(uintptr_t)memory; /* inputs are only read */
+}
+
+void run_bind_state(Run *r, const char *name, void *memory)
+{
+    int i = plan_slot(r->workspace->program, name);
+    if (i >= 0) r->workspace->slot[i] = memory;
 }
 
 void run_set(Run *r, RunScalar scalar, double value)

@@ -59,6 +59,9 @@ int run_begin(Run *r, Programs *p, const Binding *k, Error *e);
 void run_end(Run *r); /* fine on zeros */
 /* Nothing if the program has no such slot or scalar. */
 void run_bind(Run *r, RunSlot slot, const void *memory);
+/* The memory of a carried state, [rows of the program, ..], of a program that does not train: those of training are the
+ * store's. Nothing if the program has no such state. */
+void run_bind_state(Run *r, const char *name, void *memory);
 void run_set(Run *r, RunScalar scalar, double value);
 bool run_wants(const Run *r, RunScalar scalar);
 /* Runs it, on the model's threads unless they are at work already. */

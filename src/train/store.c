@@ -8,6 +8,7 @@ static const char store_optimizer[] = "optimizer.";
 
 bool tensor_in(const Tensor *t, StorePart part)
 {
+    if (part == STORE_MODEL && t->role == ROLE_CARRIED) return false;
     return part == STORE_ALL || strncmp(t->name, store_optimizer, sizeof store_optimizer - 1) != 0;
 }
 
@@ -71,7 +72,7 @@ Tensor *store_add(Store *s, const char *name, Role role, Shape shape, Error *e)
     return NULL;
 }
 
-void store_drop_optimizer(Store *s)
+void store_drop_training(Store *s)
 {
     size_t kept = 0;
     for (size_t i = 0; i < s->count; i++) {

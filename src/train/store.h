@@ -9,7 +9,8 @@
 
 typedef struct Tensor {
     char *name; /* "0.weight", "input.mean"; states of the optimizer: "optimizer.0.weight.exp_avg" */
-    Role role;  /* ROLE_PARAMETER or ROLE_STATE */
+    Role
+        role; /* ROLE_PARAMETER, ROLE_STATE, or ROLE_CARRIED: [rows of a whole batch, ..], of which a smaller one has the first */
     Shape shape;
     size_t size; /* elements */
     void *value;
@@ -21,7 +22,7 @@ typedef struct Store {
     size_t count, room;
 } Store;
 
-/* Which tensors: all, or those that predictions need (all but the optimizer's). */
+/* Which tensors: all, or those that predictions need (all but the optimizer's, and those carried). */
 typedef enum StorePart { STORE_ALL, STORE_MODEL } StorePart;
 
 bool tensor_in(const Tensor *t, StorePart part);
@@ -31,7 +32,7 @@ bool tensor_finite(const Store *s, const Tensor *t);
 
 Tensor *store_find(const Store *s, const char *name);                            /* or NULL */
 Tensor *store_add(Store *s, const char *name, Role role, Shape shape, Error *e); /* zeros; NULL on failure */
-void store_drop_optimizer(Store *s);
+void store_drop_training(Store *s); /* what predictions do not need */
 void store_free(Store *s);
 
 /* *to, which need not be initialised, gets copies of a part of `from`. Returns a status; on failure *to is empty. */

@@ -1,0 +1,66 @@
+/* carried.c: see carried.h. */
+#include "train/carried.h"
+
+#include <string.h>
+
+static const Tensor *carried_next(const Model *m, size_t *at)
+{
+    while (*at < m->store.count)
+        if (m->store.list[(*at)++]->role == ROLE_CARRIED) return m->store.list[*at - 1];
+    return NULL;
+}
+
+bool model_carries(const Model *m)
+{
+    size_t at = 0;
+    return carried_next(m, &at) != NULL;
+}
+
+int carried_suits(const Model *m, const Dataset *d, Error *e)
+{
+    if (!model_carries(m) || d->stream) return NUDGE_OK;
+    return error_set(
+        e, NUDGE_INPUT,
+        "%s: net: carry=true hands a state from window to window of one text, each token of which has a target, "
+        "but here each row is a sample of its own; leave carry out",
+        settings_origin(&m->settings, "net"));
+}
+
+static size_t carried_bytes(const Carried *c, const Tensor *t)
+{
+    return t->size / (size_t)t->shape.dim[0] * c->rows * data_size(model_real(c->m));
+}
+
+int carried_open(Carried *c, const Model *m, size_t rows, Error *e)
+{
+    *c = (Carried){.m = m, .rows = rows};
+    if (!model_carries(m)) return NUDGE_OK;
+    c->value = memory_zero(m->store.count, sizeof *c->value);
+    if (!c->value) return error_memory(e);
+    const Tensor *t;
+    for (size_t at = 0; (t = carried_next(m, &at)); c->count++)
+        if (!(c->value[c->count] = memory_zero(carried_bytes(c, t), 1))) break;
+    if (!t) return NUDGE_OK;
+    carried_close(c);
+    return error_memory(e);
+}
+
+void carried_close(Carried *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        memory_release(c->value[i]);
+    memory_release(c->value);
+    *c = (Carried){0};
+}
+
+void carried_clear(Carried *c)
+{
+    for (size_t i = 0, at = 0; i < c->count; i++)
+        memset(c->value[i], 0, carried_bytes(c, carried_next(c->m, &at)));
+}
+
+void carried_bind(const Carried *c, Run *r)
+{
+    for (size_t i = 0, at = 0; i < c->count; i++)
+        run_bind_state(r, carried_next(c->m, &at)->name, c->value[i]);
+}

@@ -67,7 +67,7 @@ refuses 2 'net: carry=true hands a state from window to window of one text' trai
 table 30 >table.csv
 refuses 2 'net: carry=true hands a state' train table.csv 'net=reshape(-1, 2, 1) lstm(4, carry=true, sequence=false) dense(classes)'
 refuses 2 'micro: each row of a batch carries its own 1.hidden_l0, which micro would mix up' train long.txt context=8 "$net" micro=2
-refuses 2 '0.hidden_l0 has shape' train --resume runs/part epochs=4 batch=5
+refuses 2 '1.hidden_l0 has shape [5, 16] here, [7, 16] in the checkpoint' train --resume runs/part epochs=4 batch=5
 trains long.txt context=8 steps=2 'net=embedding(vocabulary, 4) positions gru(4, carry=true) dense(classes)' -o runs/places
 refuses 2 'the net has another 1.weight for 1 tokens at once than for 8, so it cannot go on token by token' sample runs/places
 refuses 2 'a carried state begins as 0; write s[..] = 0 carried' train long.txt context=8 \

@@ -15,9 +15,9 @@ typedef struct Sampling {
     double temperature;
     size_t top, length; /* top 0: all tokens */
     uint64_t seed;
-    TokenList seen; /* the text so far; of a model of lines, the line so far, after a line end */
-    Model *single;  /* the model token by token, if it carries states; else NULL */
-    Carried carry;  /* where the text so far has left it; reads seen.id[fed..] next */
+    TokenList seen;      /* the text so far; of a model of lines, the line so far, after a line end */
+    Model *single;       /* the model token by token, if it carries states; else NULL */
+    CarriedStates carry; /* where the text so far has left it; reads seen.id[fed..] next */
     size_t fed;
     int32_t *x;     /* [context] */
     double *y;      /* [width] */

@@ -26,14 +26,14 @@ int carried_suits(const Model *m, const Dataset *d, Error *e)
         settings_origin(&m->settings, "net"));
 }
 
-static size_t carried_bytes(const Carried *c, const Tensor *t)
+static size_t carried_bytes(const CarriedStates *c, const Tensor *t)
 {
     return t->size / (size_t)t->shape.dim[0] * c->rows * data_size(model_real(c->m));
 }
 
-int carried_open(Carried *c, const Model *m, size_t rows, Error *e)
+int carried_open(CarriedStates *c, const Model *m, size_t rows, Error *e)
 {
-    *c = (Carried){.m = m, .rows = rows};
+    *c = (CarriedStates){.m = m, .rows = rows};
     if (!model_carries(m)) return NUDGE_OK;
     c->value = memory_zero(m->store.count, sizeof *c->value);
     if (!c->value) return error_memory(e);
@@ -45,21 +45,21 @@ int carried_open(Carried *c, const Model *m, size_t rows, Error *e)
     return error_memory(e);
 }
 
-void carried_close(Carried *c)
+void carried_close(CarriedStates *c)
 {
     for (size_t i = 0; i < c->count; i++)
         memory_release(c->value[i]);
     memory_release(c->value);
-    *c = (Carried){0};
+    *c = (CarriedStates){0};
 }
 
-void carried_clear(Carried *c)
+void carried_clear(CarriedStates *c)
 {
     for (size_t i = 0, at = 0; i < c->count; i++)
         memset(c->value[i], 0, carried_bytes(c, carried_next(c->m, &at)));
 }
 
-void carried_bind(const Carried *c, Run *r)
+void carried_bind(const CarriedStates *c, Run *r)
 {
     for (size_t i = 0, at = 0; i < c->count; i++)
         run_bind_state(r, carried_next(c->m, &at)->name, c->value[i]);

@@ -7,11 +7,11 @@
 #include "train/model.h"
 #include "train/programs.h"
 
-typedef struct Carried {
+typedef struct CarriedStates {
     const Model *m;
     size_t rows, count;
     void **value; /* [count]: of the model's carried tensors, in their order, [rows, ..] */
-} Carried;
+} CarriedStates;
 
 /* Whether a model has such layers. */
 bool model_carries(const Model *m);
@@ -20,17 +20,17 @@ bool model_carries(const Model *m);
 int carried_suits(const Model *m, const Dataset *d, Error *e);
 
 /* Zeros for so many rows; nothing for a model without such layers. carried_close is fine on zeros and after a failure. */
-int carried_open(Carried *c, const Model *m, size_t rows, Error *e);
-void carried_close(Carried *c);
+int carried_open(CarriedStates *c, const Model *m, size_t rows, Error *e);
+void carried_close(CarriedStates *c);
 
 /* Back to zero. */
-void carried_clear(Carried *c);
+void carried_clear(CarriedStates *c);
 
 /* Before a program that predicts or evaluates runs: it reads these states and leaves its own there. */
-void carried_bind(const Carried *c, Run *r);
+void carried_bind(const CarriedStates *c, Run *r);
 
 /* y [rows, width] from tokens x [rows, features], one row of each of the streams that the states belong to. */
-int model_follow(const Model *m, Carried *c, const int32_t *x, double *y, Error *e);
+int model_follow(const Model *m, CarriedStates *c, const int32_t *x, double *y, Error *e);
 
 /* The same model that looks at so many tokens at once, with its weights: 1 to go on token by token. NUDGE_INPUT if the net
  * depends on their number. */

@@ -49,7 +49,7 @@ typedef struct ModelPredicting {
     char *y;
     DataType y_type;
     void *in, *out; /* of the program's types; NULL where the caller's memory serves */
-    Carried *carry;
+    CarriedStates *carry;
     bool follows; /* rows go on where those of the call before ended; else each is a beginning */
 } ModelPredicting;
 
@@ -95,7 +95,7 @@ static int model_predict_all(ModelPredicting *predicting, size_t rows, Error *e)
 int model_predict(const Model *m, const void *x, DataType x_type, size_t rows, void *y, DataType y_type,
                   Error *e)
 {
-    Carried carry;
+    CarriedStates carry;
     int status = carried_open(&carry, m, rows ? model_chunk(m, rows) : 0, e);
     ModelPredicting p = {.m = m, .x = x, .x_type = x_type, .y = y, .y_type = y_type, .carry = &carry};
     if (!status) status = model_predict_all(&p, rows, e);
@@ -103,7 +103,7 @@ int model_predict(const Model *m, const void *x, DataType x_type, size_t rows, v
     return status;
 }
 
-int model_follow(const Model *m, Carried *carry, const int32_t *x, double *y, Error *e)
+int model_follow(const Model *m, CarriedStates *carry, const int32_t *x, double *y, Error *e)
 {
     ModelPredicting p = {m, (const char *)x, DATA_I32, (char *)y, DATA_F64, NULL, NULL, carry, true};
     return model_predict_all(&p, carry->rows, e);
@@ -123,7 +123,7 @@ typedef struct ModelEvaluating {
     bool adds;
     size_t
         streams; /* rows that are read side by side, each with a state that goes on; 0: rows are beginnings */
-    Carried carry;
+    CarriedStates carry;
     Metrics *metrics;
 } ModelEvaluating;
 

@@ -211,7 +211,7 @@ static int sample_open(Sampling *s)
     s->y = memory_new(model_width(m), sizeof *s->y);
     s->sorted = memory_new(m->outputs, sizeof *s->sorted);
     if (!s->x || !s->y || !s->sorted) return error_memory(job->error);
-    if (!model_carries(m)) return NUDGE_OK;
+    if (!m->carries) return NUDGE_OK;
     status = model_narrow(m, 1, &s->single, job->error);
     return status ? status : carried_open(&s->carry, s->single, 1, job->error);
 }

@@ -149,7 +149,7 @@ static void train_print_text(const Training *t, Text *out)
     text_print(out, ", %zu different (%s) · ", d->tokens.count, settings_text(&t->settings, "tokens"));
     train_print_some(out, t->data.rows.rows, "row", "rows");
     text_print(out, " of %zu · %s%s: next", d->context, d->lines ? "line by line" : "one text",
-               model_carries(t->model) ? ", whose state is carried on" : "");
+               t->model->carries ? ", whose state is carried on" : "");
 }
 
 /* "60,000 images of 28x28" */

@@ -10,15 +10,9 @@ static const Tensor *carried_next(const Model *m, size_t *at)
     return NULL;
 }
 
-bool model_carries(const Model *m)
-{
-    size_t at = 0;
-    return carried_next(m, &at) != NULL;
-}
-
 int carried_suits(const Model *m, const Dataset *d, Error *e)
 {
-    if (!model_carries(m) || d->stream) return NUDGE_OK;
+    if (!m->carries || d->stream) return NUDGE_OK;
     return error_set(
         e, NUDGE_INPUT,
         "%s: net: carry=true hands a state from window to window of one text, each token of which has a target, "
@@ -34,7 +28,7 @@ static size_t carried_bytes(const CarriedStates *c, const Tensor *t)
 int carried_open(CarriedStates *c, const Model *m, size_t rows, Error *e)
 {
     *c = (CarriedStates){.m = m, .rows = rows};
-    if (!model_carries(m)) return NUDGE_OK;
+    if (!m->carries) return NUDGE_OK;
     c->value = memory_zero(m->store.count, sizeof *c->value);
     if (!c->value) return error_memory(e);
     const Tensor *t;

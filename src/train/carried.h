@@ -13,9 +13,6 @@ typedef struct CarriedStates {
     void **value; /* [count]: of the model's carried tensors, in their order, [rows, ..] */
 } CarriedStates;
 
-/* Whether a model has such layers. */
-bool model_carries(const Model *m);
-
 /* NUDGE_INPUT unless rows of a dataset go on where those before them end, and the net knows what comes next of each token. */
 int carried_suits(const Model *m, const Dataset *d, Error *e);
 

@@ -104,7 +104,7 @@ int course_open(Course *c, Model *m, const Dataset *data, const size_t *order, s
     c->seed = (uint64_t)settings_integer(s, "seed");
     c->shuffle = settings_flag(s, "shuffle");
     c->scheduled = strcmp(settings_text(s, "schedule"), "constant") != 0;
-    c->carries = model_carries(m);
+    c->carries = m->carries;
     course_batch(c);
     int status = course_prepare(c, e);
     c->turn = memory_new(rows, sizeof *c->turn);

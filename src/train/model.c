@@ -114,6 +114,7 @@ static int model_grow(Model *m, Blueprint *b, const Network *n, Error *e)
         if (carried) shape.dim[0] = (int64_t)model_batch(m);
         Tensor *t = store_add(&m->store, l->leaf->name, l->leaf->role, shape, e);
         if (!t) status = e->status;
+        m->carries |= carried;
         if (carried) continue;
         if (t && !l->leaf->initial) model_fill(&m->store, t);
         if (t && l->leaf->initial) leaf[count] = l, tensor[count++] = t;

@@ -43,6 +43,7 @@ typedef struct Model {
     uint64_t steps; /* updates since the optimizer began */
     double drops;   /* how often a schedule that follows the loss has lowered lr since then */
     bool ready;     /* the optimizer's states are those of its text */
+    bool carries;   /* layers hand states from row to row; see carried.h */
     bool measured;  /* what preprocessing subtracts and divides by is known, and belongs to the weights */
     struct Programs *programs;
 } Model;

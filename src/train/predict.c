@@ -48,9 +48,9 @@ typedef struct ModelPredicting {
     DataType x_type;
     char *y;
     DataType y_type;
-    void *in, *out; /* of the program's types; NULL where the caller's memory serves */
-    CarriedStates *carry;
-    bool follows; /* rows go on where those of the call before ended; else each is a beginning */
+    void *in, *out;       /* of the program's types; NULL where the caller's memory serves */
+    CarriedStates *carry; /* or NULL */
+    bool follows;         /* rows go on where those of the call before ended; else each is a beginning */
 } ModelPredicting;
 
 static int model_predict_chunk(const ModelPredicting *p, size_t rows, Error *e)
@@ -63,44 +63,49 @@ static int model_predict_chunk(const ModelPredicting *p, size_t rows, Error *e)
     if (p->in) data_convert(p->in, model_input(m), p->x, p->x_type, features);
     run_bind(&r, RUN_X, p->in ? p->in : (const void *)p->x);
     run_bind(&r, RUN_Y, p->out ? p->out : (void *)p->y);
-    if (!p->follows) carried_clear(p->carry);
-    carried_bind(p->carry, &r);
+    if (p->carry && !p->follows) carried_clear(p->carry);
+    if (p->carry) carried_bind(p->carry, &r);
     run_go(&r);
     run_end(&r);
     if (p->out) data_convert(p->y, p->y_type, p->out, model_real(m), outputs);
     return NUDGE_OK;
 }
 
-static int model_predict_all(ModelPredicting *predicting, size_t rows, Error *e)
+static int model_predict_all(ModelPredicting *p, size_t rows, Error *e)
 {
-    ModelPredicting p = *predicting;
-    const Model *m = p.m;
-    DataType in = model_input(m), x_type = p.x_type, y_type = p.y_type;
+    const Model *m = p->m;
+    DataType in = model_input(m), x_type = p->x_type, y_type = p->y_type;
     size_t room = rows ? model_chunk(m, rows) : 0, x_row = m->task.features * data_size(x_type);
-    if (in != x_type) p.in = memory_new(room, m->task.features * data_size(in));
-    if (model_real(m) != y_type) p.out = memory_new(room, model_width(m) * data_size(model_real(m)));
-    bool ready = (in == x_type || p.in) && (model_real(m) == y_type || p.out);
+    if (in != x_type) p->in = memory_new(room, m->task.features * data_size(in));
+    if (model_real(m) != y_type) p->out = memory_new(room, model_width(m) * data_size(model_real(m)));
+    bool ready = (in == x_type || p->in) && (model_real(m) == y_type || p->out);
     int status = ready ? NUDGE_OK : error_memory(e);
     for (size_t chunk; !status && rows; rows -= chunk) {
         chunk = model_chunk(m, rows);
-        status = model_predict_chunk(&p, chunk, e);
-        p.x += chunk * x_row;
-        p.y += chunk * model_width(m) * data_size(y_type);
+        status = model_predict_chunk(p, chunk, e);
+        p->x += chunk * x_row;
+        p->y += chunk * model_width(m) * data_size(y_type);
     }
-    memory_release(p.in);
-    memory_release(p.out);
+    memory_release(p->in);
+    memory_release(p->out);
+    return status;
+}
+
+static int model_predict_carrying(ModelPredicting *p, size_t rows, Error *e)
+{
+    CarriedStates carry;
+    int status = carried_open(&carry, p->m, rows ? model_chunk(p->m, rows) : 0, e);
+    p->carry = &carry;
+    if (!status) status = model_predict_all(p, rows, e);
+    carried_close(&carry);
     return status;
 }
 
 int model_predict(const Model *m, const void *x, DataType x_type, size_t rows, void *y, DataType y_type,
                   Error *e)
 {
-    CarriedStates carry;
-    int status = carried_open(&carry, m, rows ? model_chunk(m, rows) : 0, e);
-    ModelPredicting p = {.m = m, .x = x, .x_type = x_type, .y = y, .y_type = y_type, .carry = &carry};
-    if (!status) status = model_predict_all(&p, rows, e);
-    carried_close(&carry);
-    return status;
+    ModelPredicting p = {.m = m, .x = x, .x_type = x_type, .y = y, .y_type = y_type};
+    return m->carries ? model_predict_carrying(&p, rows, e) : model_predict_all(&p, rows, e);
 }
 
 int model_follow(const Model *m, CarriedStates *carry, const int32_t *x, double *y, Error *e)
@@ -198,7 +203,7 @@ static int model_evaluate_chunk(ModelEvaluating *v, size_t rows, Error *e)
 static size_t model_streams(const Model *m, const Dataset *d, size_t n)
 {
     size_t batch = model_batch(m);
-    return !model_carries(m) || !d->stream ? 0 : batch < n ? batch : n;
+    return !m->carries || !d->stream ? 0 : batch < n ? batch : n;
 }
 
 static size_t model_evaluate_next(const ModelEvaluating *v, size_t rows)
